@@ -1,0 +1,1 @@
+"""Landmarks on stills and poses in video."""
