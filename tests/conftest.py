@@ -1,0 +1,20 @@
+"""Fixtures that every room's tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets beside the checkout; users do not have it, so tests that need it skip."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip("real data sets are not beside this checkout")
+    return SHARED_DATA
