@@ -24,9 +24,9 @@ SUFFIXES = {".jpg", ".jpeg", ".jpe", ".png", ".bmp", ".tif", ".tiff", ".dcm", ".
 """Suffixes that a folder is searched for; a single file is recognised by its content alone."""
 
 _KNOWN_DEPTHS = (8, 10, 12, 14, 16)
-_PILLOW_FORMATS = ("JPEG", "MPO", "PNG", "BMP", "GIF", "WEBP")
+_PILLOW_FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP")
 _ORIENTATION = 0x0112
-_TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (1, True), 6: (3, False), 7: (3, True), 8: (1, False)}
+_TURNS = {2: (0, True), 3: (2, False), 4: (2, True), 5: (3, True), 6: (3, False), 7: (1, True), 8: (1, False)}
 """EXIF orientation -> quarter turns against the clock, then whether to mirror left to right."""
 
 
