@@ -1,0 +1,1 @@
+"""The study folder: study.toml, specimens, splits, runs and provenance."""

@@ -1,0 +1,124 @@
+"""What every task room offers the workflows, so that train, score and report are written once for all kinds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ethomorph.core.errors import StudyError
+from ethomorph.study.config import Study, TaskSection
+from ethomorph.study.run import Run
+
+ROOMS = {"landmarks": "ethomorph.keypoints.task"}
+"""The module of each kind; it defines ``TASK``, a subclass of `Task`."""
+
+
+@dataclass
+class Part:
+    """A picture, table or sentence of a report; exactly one of `text`, `table`, `figure` and `html` is given."""
+
+    title: str = ""
+    text: str = ""
+    table: pd.DataFrame | None = None
+    figure: Path | None = None
+    html: str = ""
+    caption: str = ""
+
+
+@dataclass
+class Chapter:
+    """A titled stretch of a report."""
+
+    title: str
+    parts: list[Part] = field(default_factory=list)
+
+
+class Task(ABC):
+    """One ``[task.NAME]`` of a study, loaded.
+
+    Attributes
+    ----------
+    samples : table with the columns sample, group, and whatever is known about each sample.
+    warnings : what loading had to say, one sentence each.
+    inputs : every file that was read, for provenance.
+    """
+
+    samples: pd.DataFrame
+    warnings: list[str]
+    main_metric: str
+    """The metric that stands for the task where one number must."""
+
+    def __init__(self, study: Study, name: str, section: TaskSection) -> None:
+        self.study, self.name, self.section = study, name, section
+        self.warnings = []
+        self.inputs: list[Path] = []
+
+    @abstractmethod
+    def load(self) -> None:
+        """Read labels and metadata, fill `samples`. Raises InputError."""
+
+    @abstractmethod
+    def refuse_unfit(self, parts: list[str]) -> None:
+        """Raise InputError where training cannot succeed: unreadable images, an empty training part."""
+
+    @abstractmethod
+    def audit(self, parts: list[str] | None, *, progress: bool) -> Any:
+        """The audit's findings, see `ethomorph.audit`."""
+
+    @abstractmethod
+    def resolved(self) -> dict[str, Any]:
+        """Every setting of the method as it will be used, for config.toml."""
+
+    @abstractmethod
+    def fit(self, parts: list[str], run: Run, *, max_minutes: float | None, resume: bool, progress: bool) -> None:
+        """Train on the part ``train``, choose on ``validation``; leave model/, history.csv and health.json."""
+
+    @abstractmethod
+    def score(self, parts: list[str], run: Run, *, part: str, progress: bool) -> dict[str, Any]:
+        """Predict a part, leave predictions.*, return the scores block without task, kind and part."""
+
+    @abstractmethod
+    def chapters(self, parts: list[str], run: Run, folder: Path) -> list[Chapter]:
+        """The task's own chapters of the report; pictures are drawn into `folder`."""
+
+
+def open_task(study: Study, name: str | None = None, overrides: dict[str, Any] | None = None) -> Task:
+    """Load a study's task; `overrides` are ``key=value`` changes of its table, dotted keys going deeper.
+
+    Raises
+    ------
+    StudyError : no such task, a kind without a room yet, an override that does not fit.
+    """
+    name, section = study.task(name)
+    if overrides:
+        section = _overridden(study, name, section, overrides)
+    if section.kind not in ROOMS:
+        raise StudyError(f"task.{name}.kind: {section.kind!r} is not built yet", place=study.file, fix=f"kinds: {', '.join(ROOMS)}")
+    task: Task = import_module(ROOMS[section.kind]).TASK(study, name, section)
+    task.load()
+    return task
+
+
+def _overridden(study: Study, name: str, section: TaskSection, overrides: dict[str, Any]) -> TaskSection:
+    from pydantic import ValidationError
+
+    from ethomorph.study.config import explain
+
+    document = section.model_dump(exclude_unset=True)
+    for dotted, value in overrides.items():
+        *path, last = dotted.split(".")
+        table = document
+        for key in path:
+            table = table.setdefault(key, {})
+            if not isinstance(table, dict):
+                raise StudyError(f"--set {dotted}: {key} is not a table", place=study.file, fix="use a key of [task.NAME]")
+        table[last] = value
+    try:
+        return TaskSection.model_validate(document)
+    except ValidationError as error:
+        raise StudyError(f"--set {explain(error, TaskSection, document)}", place=study.file) from None
