@@ -84,7 +84,6 @@ class TaskSection(Section):
     distances: dict[str, tuple[str, str]] = Field(default_factory=dict, description="name = [landmark, landmark]")
     gaps: Literal["refuse", "missing"] = "refuse"
     max_minutes: float | None = Field(None, gt=0)
-    unscored: list[str] = Field(default_factory=list, description="landmarks that are not anatomy, such as the ends of a scale bar")
 
     @field_validator("distances", mode="before")
     @classmethod

@@ -1,0 +1,5 @@
+"""``python -m ethomorph``"""
+
+from ethomorph.cli import main
+
+main()

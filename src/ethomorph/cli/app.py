@@ -1,0 +1,95 @@
+"""The command line's frame: verbs, exit codes, and how errors reach a person.
+
+Exit 0 on success, 2 on bad input with one line, 1 on a failure of ours. No traceback unless ``--debug`` stands before the verb.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from ethomorph.cli import audit, convert, demo, doctor, measure, new, predict, report, score, split, train
+
+app = typer.Typer(
+    name="ethomorph", no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False,
+    help="Measurements that survive review, from radiographs, CT volumes, video and footprints.",
+    epilog="Begin with `ethomorph demo`, or `ethomorph new wings --kind landmarks --labels wings.tps --images photos`.",
+)
+
+for verb in (demo.demo, new.new, convert.convert, audit.audit, split.split, train.train, predict.predict, score.score, report.report, doctor.doctor):
+    app.command()(verb)
+app.add_typer(measure.app, name="measure")
+
+
+def show_version(asked: bool) -> None:
+    if asked:
+        from ethomorph import __version__
+
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False,
+    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and stop.")] = False,
+) -> None:
+    if debug:
+        os.environ["ETHOMORPH_DEBUG"] = "1"
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run one command and leave with its exit code."""
+    sys.exit(execute(arguments))
+
+
+def execute(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit code; every failure has been told on standard error."""
+    import click
+
+    try:
+        result = app(args=arguments, standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.exceptions.Abort:
+        return _interrupted()
+    except click.ClickException as wrong:
+        wrong.show()
+        return 2
+    except KeyboardInterrupt:
+        return _interrupted()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        return _explain(error)
+    return result if isinstance(result, int) else 0
+
+
+def _interrupted() -> int:
+    print("stopped by Ctrl-C; what was finished is on disk", file=sys.stderr)
+    return 130
+
+
+def _explain(error: Exception) -> int:
+    from ethomorph.core.errors import InputError
+
+    if os.environ.get("ETHOMORPH_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
+    if isinstance(error, InputError):
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 2
+    if isinstance(error, OSError) and error.filename is not None:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    if isinstance(error, OSError) and error.errno is not None:
+        print(f"{os.strerror(error.errno)}; nothing was left half-written", file=sys.stderr)
+        return 1
+    print(f"internal failure, {type(error).__name__}: {' '.join(str(error).split())[:300]}", file=sys.stderr)
+    print("run again with `ethomorph --debug ...` and report what it prints", file=sys.stderr)
+    return 1

@@ -1,0 +1,67 @@
+"""``ethomorph measure WHAT``"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ethomorph.cli.output import Json, print_json, say_all, show_warnings_plainly
+
+app = typer.Typer(no_args_is_help=True, help="Measure shape, distances, ... into a tidy CSV.")
+
+Labels = Annotated[Path, typer.Argument(help="Landmarks in any format, or a run's predictions.")]
+Images = Annotated[Path | None, typer.Option("--images", help="The folder of the pictures.")]
+Out = Annotated[Path, typer.Option("--out", help="The CSV to write.")]
+
+
+@app.command()
+def shape(
+    labels: Labels,
+    images: Images = None,
+    out: Out = Path("shape.csv"),
+    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="A landmark that is not anatomy, such as a scale bar's end.")] = None,
+    gaps: Annotated[str, typer.Option("--gaps", help="Specimens of another landmark count: refuse, or missing.")] = "refuse",
+    picture: Annotated[Path | None, typer.Option("--picture", help="Also draw the shape space, a PNG.")] = None,
+    json: Json = False,
+) -> None:
+    """Procrustes superimposition: centroid size, shape distance from the mean and principal components.
+
+    Example: `ethomorph measure shape lizards.tps --exclude scale_left --exclude scale_right --out shape.csv`
+    """
+    show_warnings_plainly()
+    from ethomorph.workflow.measure import measure_shape
+
+    table, notes = measure_shape(labels, images=images, out=out, exclude=exclude or [], gaps=gaps, picture=picture)
+    _tell(table, notes, out, json)
+
+
+@app.command()
+def distances(
+    labels: Labels,
+    pairs: Annotated[list[str] | None, typer.Option("--pair", help="name=landmark,landmark; may be repeated.")] = None,
+    study: Annotated[Path | None, typer.Option("--study", help="Take names, pairs and scale from this study's task.")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Which task of --study.")] = None,
+    images: Images = None,
+    out: Out = Path("distances.csv"),
+    mm_per_px: Annotated[float | None, typer.Option("--mm-per-px", min=0, help="The scale, where the file has none.")] = None,
+    json: Json = False,
+) -> None:
+    """Named distances between landmarks, in mm where a scale is known and in px beside it.
+
+    Example: `ethomorph measure distances lizards.tps --pair femur=hip_left,knee_left --mm-per-px 0.04`
+    """
+    show_warnings_plainly()
+    from ethomorph.workflow.measure import measure_distances
+
+    table, notes = measure_distances(labels, pairs=pairs or [], study=study, task=task, images=images, out=out, mm_per_px=mm_per_px)
+    _tell(table, notes, out, json)
+
+
+def _tell(table, notes: list[str], out: Path, json: bool) -> None:  # type: ignore[no-untyped-def]
+    if json:
+        print_json({"out": str(out), "notes": notes, "rows": table.astype(object).where(table.notna(), None).to_dict("records")})
+        return
+    say_all(notes)
+    print(out)

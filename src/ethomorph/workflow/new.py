@@ -1,0 +1,112 @@
+"""Make a study folder: a commented study.toml that can be trained as it stands."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+from typing import get_args
+
+from ethomorph.core.errors import StudyError
+from ethomorph.core.files import write_text
+from ethomorph.study.config import FILE_NAME, Kind, Study
+from ethomorph.study.task import ROOMS, open_task
+
+TEMPLATE = """\
+# What this study is. Every key is checked; `ethomorph train` says which one does not fit.
+
+[study]
+name = {name}
+{specimens}
+
+[split]
+by = "specimen"        # the unit of independence: an individual never stands in two parts; or a column of the specimens table
+test = 0.25            # share of the samples that only judges the finished model
+validation = 0.15      # share that training may look at to choose when to stop
+seed = 0
+
+[task.{task}]
+kind = "{kind}"
+labels = {labels}
+{images}
+method = "heatmap"     # heatmap (a network, most exact) or ert (regression trees as in ml-morph, fastest)
+# max_minutes = 20     # stop training after so long
+# repeat = "again.tps" # a second coding of the same specimens: errors are then given beside human repeat error
+# enhancement = "none" # how radiographs are prepared for the network; never changes a file
+
+# [task.{task}.settings]             # the method's own settings
+# preset = "readme"                  # for ert: dlib, ml-morph, readme or lizardmorph
+
+# [task.{task}.scale]                # where millimetres come from; the label file's SCALE or the image's own where left out
+# landmarks = ["bar_left", "bar_right"]
+# mm = 27.0
+
+# [task.{task}.grades]               # which pictures may train
+# file = "grades.csv"                # filename,grade,id
+# train = ["good"]
+
+# [task.{task}.distances]            # named distances for `ethomorph measure distances` and `predict --distances`
+# femur = ["hip_left", "knee_left"]
+"""
+
+
+def new_study(
+    folder: str | Path, *, kind: str, labels: str | Path, images: str | Path | None = None,
+    specimens: str | Path | None = None, name: str | None = None,
+) -> tuple[Path, list[str]]:
+    """Write study.toml into a new or empty place and check that it can be loaded.
+
+    Returns
+    -------
+    The path of study.toml, and what loading had to say.
+
+    Raises
+    ------
+    StudyError : an unknown kind, a study that is there already, files that do not exist.
+    InputError : labels or images that cannot be read; then nothing is left behind.
+    """
+    folder = Path(folder)
+    file = folder / FILE_NAME
+    if kind not in get_args(Kind):
+        raise StudyError(f"--kind {kind!r} is not a kind", fix=f"choose one of {', '.join(get_args(Kind))}")
+    if kind not in ROOMS:
+        raise StudyError(f"--kind {kind}: not built yet", fix=f"kinds that are: {', '.join(ROOMS)}")
+    if file.exists():
+        raise StudyError("a study is here already", place=file, fix="edit it, or choose another folder")
+    for option, path in (("--labels", labels), ("--images", images), ("--specimens", specimens)):
+        if path is not None and not Path(path).exists():
+            raise StudyError(f"{option}: does not exist", place=path, fix="correct the path")
+    text = TEMPLATE.format(
+        name=quoted(name or folder.resolve().name), kind=kind, task=task_name(labels), labels=quoted(_seen_from(folder, labels)),
+        images=f"images = {quoted(_seen_from(folder, images))}" if images else '# images = "photos"    # folder of the pictures',
+        specimens=f"specimens = {quoted(_seen_from(folder, specimens))}" if specimens
+        else '# specimens = "specimens.csv"   # columns specimen or image, then sex, age, site, ...',
+    )
+    was_there = folder.exists()
+    write_text(file, text)
+    try:
+        notes = open_task(Study(folder)).warnings
+    except BaseException:
+        file.unlink()
+        if not was_there:
+            folder.rmdir()
+        raise
+    return file, notes
+
+
+def task_name(labels: str | Path) -> str:
+    """A task's name from its label file: letters, digits, - and _ only."""
+    return re.sub(r"[^0-9A-Za-z_-]+", "_", Path(labels).name.split(".")[0]).strip("_") or "task"
+
+
+def quoted(text: str) -> str:
+    """`text` as a TOML string."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _seen_from(folder: Path, path: str | Path | None) -> str:
+    """`path` relative to the study where that is short, so that the pair of folders can move together."""
+    absolute = Path(path or "").resolve()
+    relative = os.path.relpath(absolute, folder.resolve())
+    return absolute.as_posix() if relative.count("..") > 3 else Path(relative).as_posix()

@@ -1,0 +1,34 @@
+"""Predict new pictures with a finished run."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ethomorph.study.config import TaskSection
+from ethomorph.study.run import Run
+from ethomorph.study.task import ROOMS
+
+
+def predict(
+    run: str | Path, inputs: list[str], *, out: str | Path, sheet: str | Path | None = None, distances: str | Path | None = None,
+    skip_bad: bool = False, progress: bool = True,
+) -> dict[str, Any]:
+    """Predict files, folders or patterns and write them in the task's native format, or another by the name of `out`.
+
+    Returns
+    -------
+    ``out``, ``images``, ``found``, ``not_found``, ``notes`` (one sentence each) and ``skipped`` (pictures that could not be read).
+
+    Raises
+    ------
+    InputError : no such run, no input, a picture that cannot be read (unless `skip_bad`), a format that cannot hold the result.
+    """
+    opened = Run.open(run)
+    section = TaskSection.model_validate(opened.config()["section"])
+    room = import_module(ROOMS[section.kind])
+    return room.predict_new(
+        opened, section, inputs, out=Path(out), sheet=Path(sheet) if sheet else None,
+        distances=Path(distances) if distances else None, skip_bad=skip_bad, progress=progress,
+    )
