@@ -1,3 +1,57 @@
-"""ethomorph: measurements that survive review, from radiographs, CT volumes, video and footprints."""
+"""ethomorph: measurements that survive review, from radiographs, CT volumes, video and footprints.
+
+Examples
+--------
+>>> import ethomorph as em
+>>> sample = em.simulate_radiographs(8, seed=1)
+>>> train, test = em.split(sample.landmarks, by="specimen", test=0.25, seed=0)
+>>> len(train) + len(test)
+8
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "InputError": "core.errors",
+    "LandmarkSet": "core.landmarks",
+    "Specimen": "core.landmarks",
+    "Metric": "core.metric",
+    "read": "api",
+    "write": "api",
+    "split": "api",
+    "score": "api",
+    "LandmarkRegressor": "keypoints.estimator",
+    "Study": "study.config",
+    "train": "workflow.train",
+    "simulate_radiographs": "phantoms.radiograph",
+}
+"""Public name to the module that holds it; loaded on first use, so that importing ethomorph costs nothing."""
+
+__all__ = ["__version__", *_HOMES]
+
+if TYPE_CHECKING:
+    from ethomorph.api import read, score, split, write
+    from ethomorph.core.errors import InputError
+    from ethomorph.core.landmarks import LandmarkSet, Specimen
+    from ethomorph.core.metric import Metric
+    from ethomorph.keypoints.estimator import LandmarkRegressor
+    from ethomorph.phantoms.radiograph import simulate_radiographs
+    from ethomorph.study.config import Study
+    from ethomorph.workflow.train import train
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'ethomorph' has no attribute {name!r}")
+    value = getattr(import_module(f"ethomorph.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
