@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from ethomorph.core.errors import LabelError
+from ethomorph.shape.checks import listed
 
 DistanceKind = Literal["partial", "full", "riemannian"]
 
@@ -240,14 +241,14 @@ def refuse_unusable(points: np.ndarray, visible: np.ndarray) -> None:
     few = np.flatnonzero(visible.sum(axis=1) < k)
     if len(few):
         raise LabelError(
-            f"specimens {_listed(few + 1)} show fewer than {k} landmarks", fix="leave them out of the superimposition"
+            f"specimens {listed(few + 1)} show fewer than {k} landmarks", fix="leave them out of the superimposition"
         )
     nowhere = np.flatnonzero(~visible.any(axis=0))
     if len(nowhere):
-        raise LabelError(f"landmarks {_listed(nowhere + 1)} are missing in every specimen", fix="leave them out")
+        raise LabelError(f"landmarks {listed(nowhere + 1)} are missing in every specimen", fix="leave them out")
     flat = np.flatnonzero(centroid_size(points) == 0)
     if len(flat):
-        raise LabelError(f"all landmarks of specimens {_listed(flat + 1)} coincide", fix="correct or leave them out")
+        raise LabelError(f"all landmarks of specimens {listed(flat + 1)} coincide", fix="correct or leave them out")
 
 
 def refuse_disconnected(aligned: np.ndarray, mean: np.ndarray) -> None:
@@ -255,7 +256,7 @@ def refuse_disconnected(aligned: np.ndarray, mean: np.ndarray) -> None:
     apart = np.flatnonzero(~np.isfinite(aligned).any(axis=(1, 2)))
     if len(apart) or not np.isfinite(mean).all():
         raise LabelError(
-            f"specimens {_listed(apart + 1)} share too few landmarks with the others",
+            f"specimens {listed(apart + 1)} share too few landmarks with the others",
             fix="leave them, or the landmarks that only they show, out",
         )
 
@@ -325,8 +326,3 @@ def _checked(points: np.ndarray) -> np.ndarray:
     if points.ndim != 3 or points.shape[2] not in (2, 3) or not len(points):
         raise LabelError(f"coordinates have shape {points.shape}", fix="give (specimens, landmarks, 2 or 3)")
     return np.where(np.isfinite(points).all(axis=2, keepdims=True), points, np.nan)
-
-
-def _listed(numbers: np.ndarray, limit: int = 8) -> str:
-    more = f" and {len(numbers) - limit} more" if len(numbers) > limit else ""
-    return ", ".join(str(n) for n in numbers[:limit]) + more
