@@ -18,7 +18,7 @@ from scipy import stats
 from ethomorph.core.metric import Metric
 
 MINIMUM_GROUPS = 10
-"""Under this many groups no interval is given: the simulated coverage of every method tried fell below 90 %."""
+"""Under this many groups no interval is given: its ends would rest on a handful of individuals."""
 
 UNDEFINED_SHARE = 0.05
 """Where the statistic is undefined on more than this share of the resamples, its interval is withheld."""
@@ -48,9 +48,9 @@ def clustered_interval(
 
     The interval is the expanded percentile interval (Hesterberg 2015, The American Statistician 69:371): the tail
     probabilities of a normal interval are replaced by those of Student's t with ``groups - 1`` degrees of freedom,
-    times ``sqrt(groups / (groups - 1))``. In simulations with random effects (10 to 60 groups, 20 values each) it
-    covered 0.94 to 0.96, plain percentile and BCa 0.89 to 0.95, an interval that ignores the groups 0.5. Groups of
-    very unequal size with skewed values stay harder (0.90 to 0.93).
+    times ``sqrt(groups / (groups - 1))``. In simulations with random effects in 10 to 60 groups it covered 0.94 to 0.95,
+    plain percentile and BCa 0.90 to 0.95, an interval that ignores the groups 0.5; with strongly skewed values 0.89 to
+    0.94, the others 0.84 to 0.92 (`benchmarks/intervals.py`).
 
     Parameters
     ----------
@@ -86,14 +86,13 @@ def clustered_interval(
         return clustered_function(statistic, codes, values, unit=unit, level=level, resamples=resamples, seed=seed)
     if not len(values):
         return Metric.missing("no values", unit=unit)
-    of_all, of_each, of_resamples = {
-        "mean": (np.mean, _group_means, _resampled_means),
-        "median": (np.median, _group_medians, _resampled_medians),
-    }[statistic]
-    value = float(of_all(values))
+    if statistic not in ("mean", "median"):
+        raise ValueError(f"statistic must be 'mean', 'median' or a function, not {statistic!r}")
+    mean = statistic == "mean"
+    value = float(np.mean(values) if mean else np.median(values))
     if len(labels) < MINIMUM_GROUPS:
-        return _few_groups(value, of_each(values, codes), unit, len(values))
-    drawn = of_resamples(values, codes, resamples, np.random.default_rng(seed))
+        return _few_groups(value, (_group_means if mean else _group_medians)(values, codes), unit, len(values))
+    drawn = (_resampled_means if mean else _resampled_medians)(values, codes, resamples, np.random.default_rng(seed))
     low, high = _expanded_percentiles(drawn, len(labels), level)
     return Metric(value, low, high, unit, len(values))
 
