@@ -19,7 +19,10 @@ def read_specimens(path: str | Path) -> pd.DataFrame:
     """
     path = Path(path)
     try:
-        table = pd.read_csv(path, dtype=str, sep=None, engine="python", encoding="utf-8-sig", skipinitialspace=True)
+        with path.open(encoding="utf-8-sig") as stream:
+            header = stream.readline()
+        separator = max(",;\t", key=header.count)
+        table = pd.read_csv(path, dtype=str, sep=separator, encoding="utf-8-sig", skipinitialspace=True)
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError) as error:
         raise StudyError(f"not a table that can be read: {error}", place=path, fix="save it as CSV in UTF-8") from None
     except OSError as error:

@@ -1,0 +1,190 @@
+"""The landmarks of a study as a task: load, audit, fit, score and report, on the parts that a split made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from ethomorph.api import groups_of
+from ethomorph.core.errors import LabelError, SplitError
+from ethomorph.core.landmarks import LandmarkSet
+from ethomorph.formats.grades import join_grades, read_grades
+from ethomorph.formats.registry import read_landmarks, write_landmarks
+from ethomorph.keypoints.chapters import landmark_chapters
+from ethomorph.keypoints.estimator import LandmarkRegressor
+from ethomorph.keypoints.scale import apply_scale, choose_scale
+from ethomorph.study.config import TaskSection
+from ethomorph.study.run import Run, plain
+from ethomorph.study.specimens import join_specimens, read_specimens
+from ethomorph.study.task import Chapter, Task
+
+PREDICTIONS = "predictions.tps"
+
+
+class LandmarkTask(Task):
+    """``kind = "landmarks"``.
+
+    Attributes
+    ----------
+    landmarks : every labelled specimen, a sample each, in the order of `samples`.
+    repeat : the second coding, where the study has one.
+    """
+
+    main_metric = "mean_error"
+
+    def load(self) -> None:
+        self.landmarks = self._read(self.section.labels, self.section.images)
+        table = self.study.config.study.specimens
+        if table is not None:
+            path = self._input(table, "study.specimens")
+            self.warnings += join_specimens(self.landmarks, read_specimens(path), place=path)
+        if self.section.grades is not None:
+            path = self._input(self.section.grades.file, f"task.{self.name}.grades.file")
+            self.warnings += join_grades(self.landmarks, read_grades(path)).sentences()
+        self.warnings += choose_scale(self.landmarks, self.section.scale)
+        self.repeat = self._read(self.section.repeat, self.section.images) if self.section.repeat else None
+        self.samples = samples_table(self.landmarks, self.study.config.split.by)
+
+    def resolved(self) -> dict[str, Any]:
+        return plain(self._regressor(None).resolved())
+
+    def refuse_unfit(self, parts: list[str]) -> None:
+        self.landmarks.image_paths()
+        if not len(self._trainable(parts, "train")):
+            grades = self.section.grades
+            why = f"none of the training specimens is graded {' or '.join(grades.train)}" if grades else "no training specimens"
+            raise SplitError(why, place=self.study.file, fix="change [split] or the grades that may train")
+
+    def audit(self, parts: list[str] | None, *, progress: bool) -> Any:
+        from ethomorph.audit import run_audit
+
+        samples = self.samples.assign(part=parts) if parts is not None else self.samples
+        return run_audit(self.landmarks, samples=samples, images=True, progress=progress)
+
+    def fit(self, parts: list[str], run: Run, *, max_minutes: float | None, resume: bool, progress: bool) -> None:
+        train, validation = self._trainable(parts, "train"), self._trainable(parts, "validation")
+        self.inputs += self.landmarks.image_paths()
+        model = self._regressor(max_minutes)
+        model.fit(train, validation=validation if len(validation) else None, folder=run.folder, resume=resume, progress=progress)
+        model.save(run.model)
+
+    def score(self, parts: list[str], run: Run, *, part: str, progress: bool) -> dict[str, Any]:
+        truth = self._part(parts, part)
+        predicted = LandmarkRegressor.load(run.model).predict(truth, progress=progress)
+        write_landmarks(predicted, run.folder / PREDICTIONS)
+        return self._scores(truth, predicted, self._part(parts, "train"))
+
+    def score_other(self, run: Run, labels: Path, images: Path | None, *, progress: bool) -> dict[str, Any]:
+        """Scores on other labelled data, against this run's own training part as baseline."""
+        truth = self._read(labels.absolute(), images.absolute() if images else None)
+        if truth.names != self.landmarks.names:
+            raise LabelError(
+                f"{len(truth.names)} landmarks ({', '.join(truth.names[:3])} ...) are not this run's "
+                f"{len(self.landmarks.names)} ({', '.join(self.landmarks.names[:3])} ...)",
+                place=labels, fix="bring both to the same names and order",
+            )
+        choose_scale(truth, self.section.scale)
+        part_of = run.read_split()
+        train = self.landmarks.subset(i for i, s in enumerate(self.samples["sample"]) if part_of.get(s) == "train")
+        predicted = LandmarkRegressor.load(run.model).predict(truth, progress=progress)
+        groups = groups_of(truth, self.study.config.split.by)
+        header = {"task": self.name, "kind": "landmarks", "part": "other", "samples": len(truth), "groups": len(set(groups))}
+        return header | self._scores(truth, predicted, train)
+
+    def chapters(self, parts: list[str], run: Run, folder: Path) -> list[Chapter]:
+        truth = self._part(parts, "test")
+        if not len(truth):
+            return []
+        predicted = read_landmarks(run.folder / PREDICTIONS, images=self._images_folder())
+        return landmark_chapters(truth, predicted, run.read_json("scores.json"), anatomy=self.anatomy, folder=folder)
+
+    @property
+    def anatomy(self) -> list[int]:
+        """Indices of the landmarks that are the animal: all but the ends of a scale bar."""
+        bar = self.section.scale.landmarks if self.section.scale and self.section.scale.landmarks else ()
+        return [i for i, name in enumerate(self.landmarks.names) if name not in bar]
+
+    def _scores(self, truth: LandmarkSet, predicted: LandmarkSet, train: LandmarkSet) -> dict[str, Any]:
+        from ethomorph.keypoints.score import score_landmarks
+
+        groups = groups_of(truth, self.study.config.split.by)
+        return score_landmarks(truth, predicted, groups=groups, training=train, repeat=self.repeat, anatomy=self.anatomy)
+
+    def _regressor(self, max_minutes: float | None) -> LandmarkRegressor:
+        return LandmarkRegressor(
+            method=self.section.method or "heatmap", settings=self.section.settings or None, enhancement=self.section.enhancement,
+            seed=self.study.config.split.seed, max_minutes=max_minutes,
+        )
+
+    def _part(self, parts: list[str], wanted: str) -> LandmarkSet:
+        return self.landmarks.subset(i for i, part in enumerate(parts) if part == wanted)
+
+    def _trainable(self, parts: list[str], wanted: str) -> LandmarkSet:
+        """A part without the specimens whose grade may not train."""
+        chosen = self._part(parts, wanted)
+        if self.section.grades is None:
+            return chosen
+        allowed = set(self.section.grades.train)
+        return chosen.where(lambda specimen: specimen.attributes.get("grade") in allowed)
+
+    def _read(self, labels: Path, images: Path | None) -> LandmarkSet:
+        path = self._input(labels, f"task.{self.name}.labels")
+        folder = self.study.existing(images, f"task.{self.name}.images") if images else None
+        found = read_landmarks(path, images=folder, gaps=self.section.gaps)
+        self.warnings += found.notes
+        return found
+
+    def _images_folder(self) -> Path | None:
+        return self.study.path(self.section.images) if self.section.images else None
+
+    def _input(self, relative: Path, key: str) -> Path:
+        path = self.study.existing(relative, key)
+        self.inputs.append(path)
+        return path
+
+
+TASK = LandmarkTask
+
+
+def samples_table(landmarks: LandmarkSet, by: str) -> pd.DataFrame:
+    """A row a specimen: a unique sample name, its group, and its attributes as columns."""
+    names: dict[str, int] = {}
+    rows = []
+    for specimen, group in zip(landmarks, groups_of(landmarks, by), strict=True):
+        name = specimen.image or specimen.id or "specimen"
+        names[name] = names.get(name, 0) + 1
+        sample = name if names[name] == 1 else f"{name}#{names[name]}"
+        rows.append({**specimen.attributes, "sample": sample, "group": group})
+    table = pd.DataFrame(rows)
+    return table[["sample", "group", *(c for c in table.columns if c not in ("sample", "group"))]]
+
+
+def predict_new(
+    run: Run, section: TaskSection, inputs: list[str], *, out: Path, sheet: Path | None, distances: Path | None,
+    skip_bad: bool, progress: bool,
+) -> dict[str, Any]:
+    """Predict pictures and write landmarks with scale, an overlay sheet and named distances as asked."""
+    model = LandmarkRegressor.load(run.model)
+    predicted = model.predict(inputs, progress=progress, on_error="report" if skip_bad else "raise")
+    notes = list(predicted.notes)
+    notes += choose_scale(predicted, section.scale)
+    if distances is not None:
+        from ethomorph.core.files import write_text
+        from ethomorph.shape.distances import measure_distances
+
+        if not section.distances:
+            raise LabelError("no named distances", place=run.study().file, fix=f"add [task.{run.config()['task']}.distances]")
+        table = measure_distances(predicted, section.distances)
+        write_text(distances, table.to_csv(index=False))
+    notes += write_landmarks(predicted, out)
+    if sheet is not None:
+        from ethomorph.keypoints.draw import draw_sheet
+
+        draw_sheet(predicted, sheet)
+    missing = sum(s.attributes.get("status") == "not found" for s in predicted)
+    return {
+        "out": str(out), "images": len(predicted.image_paths()), "found": len(predicted) - missing, "not_found": missing,
+        "skipped": model.skipped_ if skip_bad else [], "notes": notes,
+    }
