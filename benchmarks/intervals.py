@@ -97,7 +97,7 @@ def main() -> None:
         {
             "command": "python benchmarks/intervals.py",
             "machine": {"processor": platform.machine(), "cores": os.cpu_count(), "system": platform.system()},
-            "versions": {"python": platform.python_version()} | {n: version(n) for n in ("numpy", "scipy", "ethomorph")},
+            "versions": {n: version(n) for n in ("numpy", "scipy", "ethomorph")} | {"python": sys.version.split()[0]},
             "seed": SEED,
             "simulations": SIMULATIONS,
             "resamples": RESAMPLES,

@@ -48,8 +48,8 @@ def clustered_interval(
 
     The interval is the expanded percentile interval (Hesterberg 2015, The American Statistician 69:371): the tail
     probabilities of a normal interval are replaced by those of Student's t with ``groups - 1`` degrees of freedom,
-    times ``sqrt(groups / (groups - 1))``. In simulations with random effects in 10 to 60 groups it covered 0.94 to 0.95,
-    plain percentile and BCa 0.90 to 0.95, an interval that ignores the groups 0.5; with strongly skewed values 0.89 to
+    times ``sqrt(groups / (groups - 1))``. In simulations with random effects in 10 to 60 groups it covered 0.94 to
+    0.95, plain percentile and BCa 0.90 to 0.95, an interval that ignores the groups 0.5; strongly skewed values: 0.89 to
     0.94, the others 0.84 to 0.92 (`benchmarks/intervals.py`).
 
     Parameters
