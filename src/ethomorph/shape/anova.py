@@ -18,7 +18,7 @@ from ethomorph.shape.checks import complete_sample, labels_for, listed
 if TYPE_CHECKING:
     import pandas
 
-Table = Mapping[str, Sequence[Any]]
+Table = Mapping[str, Sequence[Any] | np.ndarray]
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,7 @@ def partial_warps(reference: np.ndarray, shapes: np.ndarray) -> tuple[np.ndarray
     energies : (p - k - 1,).
     """
     reference = np.asarray(reference, float)
-    p, k = reference.shape
+    k = reference.shape[1]
     energies, warps = np.linalg.eigh(bending_energy_matrix(reference))
     energies, warps = energies[k + 1 :], warps[:, k + 1 :]
     return np.einsum("pw,npk->nwk", warps, np.asarray(shapes, float) - reference), energies
