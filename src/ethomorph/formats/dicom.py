@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ethomorph.core.errors import ImageError
-from ethomorph.formats.images import Header, Image, refuse_bomb
+from ethomorph.formats.images import Header, Image, refuse_bomb, refusing
 
 _HEADER_TAGS = ["Rows", "Columns", "SamplesPerPixel", "BitsStored", "NumberOfFrames", "PhotometricInterpretation"]
 _IMAGECODECS = {
@@ -61,6 +61,13 @@ def dicom_header(path: Path) -> Header:
         return Header(
             "dicom", int(data.Rows), int(data.Columns), int(data.get("SamplesPerPixel", 1)), int(data.BitsStored)
         )
+
+
+def read_spacing(path: Path) -> float | tuple[float, float] | None:
+    """mm per pixel from the header alone, as `mm_per_px` gives it."""
+    with warnings.catch_warnings(), refusing(path):
+        warnings.simplefilter("ignore")
+        return mm_per_px(_dataset(path, stop_before_pixels=True), path)[0]
 
 
 def mm_per_px(data: Any, path: Path) -> tuple[float | tuple[float, float] | None, list[str]]:

@@ -87,7 +87,7 @@ def read_image(path: str | Path, *, upright: bool = False) -> Image:
     """
     path = Path(path)
     kind = _kind(path)
-    with _refusing(path):
+    with refusing(path):
         if kind == "dicom":
             from ethomorph.formats.dicom import read_dicom
 
@@ -110,7 +110,7 @@ def read_header(path: str | Path) -> Header:
     """Kind, size and depth from the header alone; raises ImageError as `read_image` does, but for damaged pixels."""
     path = Path(path)
     kind = _kind(path)
-    with _refusing(path):
+    with refusing(path):
         if kind == "dicom":
             from ethomorph.formats.dicom import dicom_header
 
@@ -164,6 +164,11 @@ def grey(pixels: np.ndarray, *, bits: int | None = None) -> np.ndarray:
     if values.ndim == 3:
         values = values @ np.array([0.299, 0.587, 0.114], np.float32)
     return np.clip(values, 0.0, 1.0, out=values)
+
+
+def is_dicom(path: Path) -> bool:
+    """Whether the file is DICOM; raises ImageError where it is no picture at all."""
+    return _kind(path) == "dicom"
 
 
 def find_images(inputs: str | Path | Iterable[str | Path]) -> list[Path]:
@@ -288,7 +293,7 @@ def _kind(path: Path) -> str:
     )
 
 
-class _refusing:
+class refusing:
     """Turn whatever a decoder raises on a damaged file into an ImageError that names the file."""
 
     def __init__(self, path: Path) -> None:
