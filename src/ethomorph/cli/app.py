@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from ethomorph.cli import audit, convert, demo, doctor, measure, new, predict, report, score, split, train
+from ethomorph.cli import audit, compare, convert, demo, doctor, measure, new, predict, report, score, split, train
 
 app = typer.Typer(
     name="ethomorph", no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False,
@@ -19,7 +19,7 @@ app = typer.Typer(
     epilog="Begin with `ethomorph demo`, or `ethomorph new wings --kind landmarks --labels wings.tps --images photos`.",
 )
 
-for verb in (demo.demo, new.new, convert.convert, audit.audit, split.split, train.train, predict.predict, score.score, report.report, doctor.doctor):
+for verb in (demo.demo, new.new, convert.convert, audit.audit, split.split, train.train, predict.predict, score.score, compare.compare, report.report, doctor.doctor):
     app.command()(verb)
 app.add_typer(measure.app, name="measure")
 

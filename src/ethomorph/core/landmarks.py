@@ -141,6 +141,30 @@ class LandmarkSet:
         new = [replace(s, points=p) for s, p in zip(self.specimens, points, strict=True)]
         return replace(self, specimens=new, notes=list(self.notes), **changes)
 
+    def keep(self, names: Sequence[str]) -> Self:
+        """The set with only these landmarks, in this order; curves and boxes stay as they are.
+
+        Raises
+        ------
+        LabelError : a name that the scheme does not have.
+        """
+        unknown = [name for name in names if name not in self.names]
+        if unknown:
+            raise LabelError(f"no landmark {unknown[0]!r}", place=self.source, fix=f"the landmarks are {', '.join(self.names)}")
+        index = [self.names.index(name) for name in names]
+        place = {old: new for new, old in enumerate(index)}
+
+        def renumbered(pairs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+            return [(place[a], place[b]) for a, b in pairs if a in place and b in place]
+
+        def chosen(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else values[index]
+
+        kept = [replace(s, points=s.points[index], confidence=chosen(s.confidence), spread=chosen(s.spread)) for s in self.specimens]
+        return replace(
+            self, specimens=kept, names=list(names), edges=renumbered(self.edges), symmetry=renumbered(self.symmetry), notes=list(self.notes)
+        )
+
     def image_paths(self) -> list[Path]:
         """Each picture once, in order; raises LabelError where a specimen's picture was not found."""
         seen: dict[Path, None] = {}

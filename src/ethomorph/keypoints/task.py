@@ -14,8 +14,8 @@ from ethomorph.formats.grades import join_grades, read_grades
 from ethomorph.formats.registry import read_landmarks, write_landmarks
 from ethomorph.keypoints.chapters import landmark_chapters
 from ethomorph.keypoints.estimator import LandmarkRegressor
-from ethomorph.keypoints.scale import apply_scale, choose_scale
-from ethomorph.study.config import TaskSection
+from ethomorph.keypoints.scale import Ruler, apply, find_scales
+from ethomorph.study.config import ScaleSection, TaskSection
 from ethomorph.study.run import Run, plain
 from ethomorph.study.specimens import join_specimens, read_specimens
 from ethomorph.study.task import Chapter, Task
@@ -42,8 +42,10 @@ class LandmarkTask(Task):
             self.warnings += join_specimens(self.landmarks, read_specimens(path), place=path)
         if self.section.grades is not None:
             path = self._input(self.section.grades.file, f"task.{self.name}.grades.file")
-            self.warnings += join_grades(self.landmarks, read_grades(path)).sentences()
-        self.warnings += choose_scale(self.landmarks, self.section.scale)
+            self.landmarks, joined = join_grades(self.landmarks, read_grades(path))
+            self.warnings += joined.sentences()
+        self.landmarks, said = with_scale(self.landmarks, self.section.scale)
+        self.warnings += said
         self.repeat = self._read(self.section.repeat, self.section.images) if self.section.repeat else None
         self.samples = samples_table(self.landmarks, self.study.config.split.by)
 
@@ -85,7 +87,7 @@ class LandmarkTask(Task):
                 f"{len(self.landmarks.names)} ({', '.join(self.landmarks.names[:3])} ...)",
                 place=labels, fix="bring both to the same names and order",
             )
-        choose_scale(truth, self.section.scale)
+        truth, _ = with_scale(truth, self.section.scale)
         part_of = run.read_split()
         train = self.landmarks.subset(i for i, s in enumerate(self.samples["sample"]) if part_of.get(s) == "train")
         predicted = LandmarkRegressor.load(run.model).predict(truth, progress=progress)
@@ -161,6 +163,24 @@ def samples_table(landmarks: LandmarkSet, by: str) -> pd.DataFrame:
     return table[["sample", "group", *(c for c in table.columns if c not in ("sample", "group"))]]
 
 
+def with_scale(landmarks: LandmarkSet, section: ScaleSection | None) -> tuple[LandmarkSet, list[str]]:
+    """The set with mm per px on each specimen, from study.toml, the specimens table, a ruler or the files; and what was said."""
+    given: float | dict[str, float] | None = section.mm_per_px if section else None
+    ruler = Ruler(*section.landmarks, section.mm) if section and section.landmarks and section.mm else None
+    if given is None and ruler is None:
+        given = {s.image or s.id: number(s.attributes["mm_per_px"], s.label) for s in landmarks if "mm_per_px" in s.attributes}
+    scales = find_scales(landmarks, given=given, ruler=ruler)
+    return apply(landmarks, scales), scales.warnings
+
+
+def number(text: str, place: str) -> float:
+    """A cell as a number; raises LabelError where it is none."""
+    try:
+        return float(text.replace(",", "."))
+    except ValueError:
+        raise LabelError(f"mm_per_px is {text!r}", place=place, fix="write a number") from None
+
+
 def predict_new(
     run: Run, section: TaskSection, inputs: list[str], *, out: Path, sheet: Path | None, distances: Path | None,
     skip_bad: bool, progress: bool,
@@ -169,14 +189,15 @@ def predict_new(
     model = LandmarkRegressor.load(run.model)
     predicted = model.predict(inputs, progress=progress, on_error="report" if skip_bad else "raise")
     notes = list(predicted.notes)
-    notes += choose_scale(predicted, section.scale)
+    predicted, said = with_scale(predicted, section.scale)
+    notes += said
     if distances is not None:
         from ethomorph.core.files import write_text
-        from ethomorph.shape.distances import measure_distances
+        from ethomorph.shape.distances import landmark_distances
 
         if not section.distances:
             raise LabelError("no named distances", place=run.study().file, fix=f"add [task.{run.config()['task']}.distances]")
-        table = measure_distances(predicted, section.distances)
+        table = landmark_distances(predicted, section.distances)
         write_text(distances, table.to_csv(index=False))
     notes += write_landmarks(predicted, out)
     if sheet is not None:

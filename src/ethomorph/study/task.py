@@ -17,6 +17,9 @@ from ethomorph.study.run import Run
 ROOMS = {"landmarks": "ethomorph.keypoints.task"}
 """The module of each kind; it defines ``TASK``, a subclass of `Task`."""
 
+PER_SAMPLE = "per_sample.csv"
+"""What `Task.score` leaves beside the predictions: sample, group, and the main metric with its unit in the name."""
+
 
 @dataclass
 class Part:

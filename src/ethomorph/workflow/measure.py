@@ -1,0 +1,93 @@
+"""Measurements from label files or predictions into tidy CSV files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ethomorph.core.errors import LabelError
+from ethomorph.core.files import write_text
+from ethomorph.core.landmarks import LandmarkSet
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def measure_shape(
+    labels: str | Path, *, images: str | Path | None = None, out: str | Path, exclude: list[str] | None = None,
+    gaps: str = "refuse", picture: str | Path | None = None,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Superimpose a file's specimens and write a row each; returns the table and what had to be said.
+
+    Raises
+    ------
+    InputError : labels that cannot be read, an unknown landmark in `exclude`, under 3 specimens.
+    """
+    from ethomorph.api import read
+    from ethomorph.shape.measure import shape_measurement
+
+    landmarks = without(read(labels, images=images, gaps=gaps), exclude or [])
+    measured = shape_measurement(landmarks)
+    write_text(out, measured.table.to_csv(index=False))
+    if picture is not None:
+        from ethomorph.shape.draw import draw_shape_space
+
+        draw_shape_space(measured, landmarks, Path(picture))
+    return measured.table, landmarks.notes
+
+
+def measure_distances(
+    labels: str | Path, *, pairs: list[str] | None = None, study: str | Path | None = None, task: str | None = None,
+    images: str | Path | None = None, out: str | Path, mm_per_px: float | None = None,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Measure named distances on a file's specimens and write a row each; returns the table and what had to be said.
+
+    Parameters
+    ----------
+    pairs : ``name=landmark,landmark``.
+    study, task : take pairs and scale from a study's task instead.
+    mm_per_px : overrides every other scale.
+
+    Raises
+    ------
+    InputError : labels that cannot be read, no pairs, unknown landmarks.
+    """
+    from ethomorph.api import read
+    from ethomorph.keypoints.task import with_scale
+    from ethomorph.shape.distances import landmark_distances
+    from ethomorph.study.config import Study
+
+    wanted = dict(parse_pair(text) for text in pairs or [])
+    landmarks = read(labels, images=images)
+    notes = list(landmarks.notes)
+    if study is not None:
+        _, section = Study(study).task(task)
+        wanted = {**section.distances, **wanted}
+        landmarks, said = with_scale(landmarks, section.scale)
+        notes += said
+    if not wanted:
+        raise LabelError("no distances were named", place=labels, fix="give --pair name=landmark,landmark, or --study")
+    table = landmark_distances(landmarks, wanted, mm_per_px=mm_per_px)
+    write_text(out, table.to_csv(index=False))
+    return table, notes
+
+
+def parse_pair(text: str) -> tuple[str, tuple[str, str]]:
+    """``name=a,b`` as (name, (a, b)).
+
+    Examples
+    --------
+    >>> parse_pair("femur=hip_left,knee_left")
+    ('femur', ('hip_left', 'knee_left'))
+    """
+    name, equals, ends = text.partition("=")
+    a, comma, b = ends.partition(",")
+    if not (equals and comma and name.strip() and a.strip() and b.strip()) or "," in b:
+        raise LabelError(f"--pair {text!r}: not name=landmark,landmark", fix="write for example --pair femur=hip_left,knee_left")
+    return name.strip(), (a.strip(), b.strip())
+
+
+def without(landmarks: LandmarkSet, names: list[str]) -> LandmarkSet:
+    """The set without these landmarks; raises LabelError for one that is not there."""
+    landmarks.keep(names)
+    return landmarks.keep([name for name in landmarks.names if name not in names])
