@@ -40,7 +40,7 @@ class LandmarkTask(Task):
         if table is not None:
             path = self._input(table, "study.specimens")
             self.warnings += join_specimens(self.landmarks, read_specimens(path), place=path)
-        if self.section.grades is not None:
+        if self.section.grades is not None and self.section.grades.file is not None:
             path = self._input(self.section.grades.file, f"task.{self.name}.grades.file")
             self.landmarks, joined = join_grades(self.landmarks, read_grades(path))
             self.warnings += joined.sentences()

@@ -47,9 +47,9 @@ class SplitSection(Section):
 
 
 class GradesSection(Section):
-    """``[task.NAME.grades]``: a grading table, and which grades may train."""
+    """``[task.NAME.grades]``: which grades may train, and the grading table; the column ``grade`` of the specimens without."""
 
-    file: Path
+    file: Path | None = Field(None, description="filename,grade,id")
     train: list[str] = Field(default_factory=lambda: ["good"], description="the grades that training takes")
 
 
