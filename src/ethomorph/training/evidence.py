@@ -70,7 +70,7 @@ class Evidence:
     initial_loss : training loss before the first update.
     expected_initial_loss : what it should be for a network that knows nothing, such as ln K for K classes.
     baseline_losses : loss of trivial predictors, by name.
-    not_finite : first sightings, each {"where": "loss" | "gradient" | "weights" | "validation", "epoch", "step", "name"}.
+    not_finite : first sightings, each {"where", "name", "epoch", "step"}; where is "loss", "weights" ...
     out_of_memory : each {"from": batch size, "to": batch size}.
     train_samples, validation_samples : None where no validation part was given, 0 where it was empty.
     stop, stop_reason : as in `FitResult`; empty while the run goes on.

@@ -61,7 +61,7 @@ class Health:
 
     Examples
     --------
-    >>> Health([Finding("split", "warning", None, "class 3 is not in the validation part", (), "split by class")]).verdict
+    >>> Health([Finding("split", "warning", None, "no class 3 in the validation part", (), "split by class")]).verdict
     'warning'
     """
 

@@ -20,7 +20,7 @@ class SeededLoader:
 
     The wrapped data set may draw from the global streams (``random``, ``np.random``, ``torch``), from the loader's
     ``generator``, or from a generator that it seeds in ``set_epoch(epoch)``, which is called before each pass on the
-    data set, the sampler and the batch sampler where they have it. It must not keep another generator from pass to pass.
+    data set, the sampler and the batch sampler where they have it. It must not keep a generator of another kind.
 
     Parameters
     ----------
@@ -64,9 +64,8 @@ def reseed(loader: Any, seed: int, part: int, epoch: int) -> None:
     sampler = getattr(loader, "sampler", None)
     parts = (loader, getattr(loader, "dataset", None), sampler, batch_sampler, getattr(batch_sampler, "sampler", None))
     for thing in parts:
-        generator = getattr(thing, "generator", None)
-        if hasattr(generator, "manual_seed"):
-            generator.manual_seed(word)
+        if callable(seed_it := getattr(getattr(thing, "generator", None), "manual_seed", None)):
+            seed_it(word)
     for thing in {id(thing): thing for thing in parts if thing is not None}.values():
         if callable(tell := getattr(thing, "set_epoch", None)):
             tell(epoch)

@@ -89,7 +89,7 @@ def one_go(
     precision: str,
     label: str | None,
 ) -> bool:
-    """Train from the last checkpoint, or the start, to the stop; False when memory ran out and a smaller batch is set."""
+    """Train from the last checkpoint, or the start, to the stop; False when memory ran out and it needs another go."""
     last = checkpoints.last_path(run.folder)
     resumed = checkpoints.read(last) if last.exists() else None
     if resumed is not None:

@@ -1,4 +1,7 @@
-"""How far a fit is and how long it will take at most: on standard error only, a bar on a terminal, else a line now and then."""
+"""How far a fit is and how long it will take at most, on standard error only.
+
+On a terminal a bar, elsewhere a line every ten seconds: a log stays readable and standard output stays clean.
+"""
 
 from __future__ import annotations
 

@@ -7,8 +7,16 @@ import logging
 import warnings
 from collections.abc import Iterator
 
-LOGGERS = ("lightning", "lightning.pytorch", "lightning.fabric", "lightning.pytorch.utilities.rank_zero",
-           "lightning.fabric.utilities.seed", "pytorch_lightning", "lightning_fabric", "lightning_utilities")  # fmt: skip
+LOGGERS = (
+    "lightning",
+    "lightning.pytorch",
+    "lightning.pytorch.utilities.rank_zero",
+    "lightning.fabric",
+    "lightning.fabric.utilities.seed",
+    "pytorch_lightning",
+    "lightning_fabric",
+    "lightning_utilities",
+)
 HINTS = (".*does not have many workers.*", ".*yielded None.*", ".*no `?log_every.*", ".*number of training batches.*",
          ".*Trying to infer the `batch_size`.*", ".*modules? in eval mode.*", ".*torch.jit.*", ".*torchmetrics.*",
          ".*has been configured.*validation_step.*", ".*defined a `validation_step`.*", ".*GPU available.*",

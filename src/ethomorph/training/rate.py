@@ -35,8 +35,8 @@ class LearningRate(pl.Callback):
 
     def __init__(self, run: RunState, row: Any) -> None:
         self.run, self.row = run, row
-        self.plateau, self.best, self.waited = 1.0, None, 0
-        self.best: float | None
+        self.plateau, self.waited = 1.0, 0
+        self.best: float | None = None
 
     def current(self, trainer: pl.Trainer) -> float:
         steps = math.ceil(trainer.num_training_batches / self.run.accumulate)

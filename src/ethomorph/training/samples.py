@@ -1,4 +1,4 @@
-"""Finding the input and the labels in a batch, and describing them in numbers; what a module says itself comes first."""
+"""Finding the input and the labels in a batch, and describing them in numbers; what a module says comes first."""
 
 from __future__ import annotations
 

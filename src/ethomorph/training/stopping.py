@@ -89,8 +89,8 @@ class Limits(pl.Callback):
             run.request_stop(trainer, "interrupt", reason, validate=False)
         if settings.max_steps is not None and run.step >= settings.max_steps:
             run.request_stop(trainer, "steps", f"{settings.max_steps} steps, as many as asked for, were done")
-        if (reason := self.time_up()) is not None:
-            run.request_stop(trainer, "time", reason)
+        if (up := self.time_up()) is not None:
+            run.request_stop(trainer, "time", up)
 
     def time_up(self) -> str | None:
         """The sentence, when what is left of the time would not do for another validation pass."""
@@ -111,7 +111,7 @@ def broken_loss(outputs: Any, step: int, last: bool) -> float | None:
 
 @contextlib.contextmanager
 def interrupts(run: RunState) -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the run at the next step; a second one ends it at once (the last checkpoint stands)."""
+    """Let Ctrl-C and SIGTERM end the run at the next step; a second one ends it at once (the checkpoint stands)."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
