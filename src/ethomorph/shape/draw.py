@@ -169,6 +169,9 @@ def draw_ellipses(
         panel.add_patch(
             Ellipse(tuple(centre + shift), width, height, angle=angle, fc="none", ec=COLOURS[1], lw=1.3, zorder=3)
         )
+        half = max(width, height) / 2
+        reach[j] = 0.018 * size + min(half, 0.05 * size)
+        corners.append(centre + shift + half * np.array([[-1, -1], [1, 1]]))
         panel.plot(
             [centre[0], centre[0] + shift[0]], [centre[1], centre[1] + shift[1]], color=COLOURS[1], lw=1.3, zorder=3
         )
@@ -194,7 +197,7 @@ def _panel(points: np.ndarray | None = None) -> tuple[Figure, Axes]:
     width, height = 6.4, 5.2
     if points is not None:
         extent = np.ptp(points, axis=0)
-        height = width * float(np.clip(1.2 * extent[1] / max(extent[0], 1e-12), 0.45, 1.4)) + 0.5
+        height = width * float(np.clip(1.1 * extent[1] / max(extent[0], 1e-12), 0.45, 1.4)) + 0.5
     figure = Figure(figsize=(width, height), dpi=120, layout="constrained")
     return figure, figure.add_subplot()
 

@@ -130,7 +130,8 @@ def generalized_procrustes(
     while not converged and iterations < max_iterations:
         iterations += 1
         fit = _fit(points, mean, reflect=reflect)
-        factor = fit.target_size / fit.source_size * (fit.cosine if full else 1.0) if scale else np.ones(n)
+        with np.errstate(invalid="ignore", divide="ignore"):  # nothing shared with the mean yet: set aside below
+            factor = fit.target_size / fit.source_size * (fit.cosine if full else 1.0) if scale else np.ones(n)
         aligned = _apply(points, fit, factor)
         aligned[fit.shared < k] = np.nan  # joins once the mean knows enough of its landmarks
         average, known = _average(aligned)

@@ -40,7 +40,7 @@ def slide_semilandmarks(
     points : (n, p, k) without gaps.
     sliders : (m, 3) landmark indices from 0: the neighbour before, the semilandmark, the neighbour after.
     criterion : what the sliding makes smallest.
-    tolerance : relative fall of the summed criterion that is not worth another round.
+    tolerance : fall of the summed criterion, as a share of what it was before sliding, not worth another round.
     max_iterations : limit; `Gpa.converged` says whether it was enough.
 
     Returns
@@ -54,7 +54,8 @@ def slide_semilandmarks(
     curves = connected_curves(sliders)
     gpa = generalized_procrustes(points)
     outline = gpa.aligned
-    converged, iterations, cost = False, 0, np.inf
+    converged, iterations, cost = False, 0, _cost(gpa, criterion)
+    enough = tolerance * cost
     while not converged and iterations < max_iterations:
         iterations += 1
         slid = slide_once(gpa.aligned, gpa.mean, sliders, criterion=criterion)
@@ -64,7 +65,7 @@ def slide_semilandmarks(
         both, target = np.concatenate([slid, outline], axis=1), np.concatenate([gpa.aligned, outline * np.nan], axis=1)
         outline = superimpose(both, target)[:, points.shape[1] :]
         previous, cost = cost, _cost(gpa, criterion)
-        converged = bool(previous - cost <= tolerance * cost)
+        converged = bool(previous - cost <= enough)
     return Gpa(gpa.mean, gpa.aligned, centroid_size(points), gpa.procrustes_distance, iterations, converged)
 
 
