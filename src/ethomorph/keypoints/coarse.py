@@ -1,0 +1,255 @@
+"""The coarse stage: where in a whole picture, seen small, are specimens and roughly their landmarks.
+
+It needs no box. A centre map with a "nothing here" outcome says whether and where there are specimens; one map a
+landmark says where it is. The refinement to full resolution is not done here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ethomorph.keypoints import augment, decode
+from ethomorph.keypoints.augment import Geometry, Intensity
+from ethomorph.keypoints.networks import Encoder, UNet
+
+OFFSET_UNIT = 8.0  # cells an offset of 1 stands for, so that the network's outputs are of order 1
+
+
+@dataclass(frozen=True)
+class CoarseSettings:
+    """Settings of the coarse stage.
+
+    Parameters
+    ----------
+    long_side_px : the picture's longer side as this stage sees it.
+    filters, max_stride, output_stride, stem_stride, encoder : of the `UNet`.
+    sigma_cells : width of the target Gaussians in cells of the output map.
+    steps, batch_size, learning_rate : of the training.
+    negatives : share of training pictures that are turned into empty ones.
+    geometry, intensity : augmentation; `geometry.shift` is a share of the canvas here.
+    """
+
+    long_side_px: int = 160
+    filters: int = 16
+    stem_stride: int = 2
+    max_stride: int = 32
+    output_stride: int = 2
+    encoder: Encoder = "plain"
+    sigma_cells: float = 1.5
+    steps: int = 300
+    batch_size: int = 8
+    learning_rate: float = 2e-3
+    negatives: float = 0.12
+    geometry: Geometry = Geometry(scale=0.25, shift=0.12, elastic=0.0)
+    intensity: Intensity = Intensity(blur=0.7)
+
+
+@dataclass
+class Thumbnail:
+    """A picture at about the coarse stage's resolution.
+
+    Attributes
+    ----------
+    pixels : (y, x) float32 in 0..1.
+    matrix : 3x3, full-resolution pixels to these.
+    points : (specimens, landmarks, 2) in these pixels; NaN where missing.
+    """
+
+    pixels: np.ndarray
+    matrix: np.ndarray
+    points: np.ndarray
+
+
+@dataclass
+class Sighting:
+    """One specimen as the coarse stage sees it: `points` (landmarks, 2) in full-resolution px, `confidence`, `score`."""
+
+    points: np.ndarray
+    confidence: np.ndarray
+    score: float
+
+
+def thumbnail(picture: np.ndarray, long_side_px: int, points: np.ndarray | None = None) -> Thumbnail:
+    """`picture` (y, x) shrunk by area so that its longer side is `long_side_px`; smaller ones are left as they are."""
+    small = augment.shrink(picture, long_side_px / max(picture.shape))
+    matrix = augment.shrink_matrix(picture.shape, small.shape)
+    moved = np.empty((0, 0, 2)) if points is None else augment.move(points, matrix)
+    return Thumbnail(small, matrix, moved)
+
+
+def canvas_size(shapes: Sequence[tuple[int, ...]], settings: CoarseSettings) -> tuple[int, int]:
+    """(height, width) that holds every picture of these shapes once its longer side is `long_side_px`."""
+    scales = [settings.long_side_px / max(shape) for shape in shapes]
+    sides = [max(shape[axis] * s for shape, s in zip(shapes, scales, strict=True)) for axis in (0, 1)]
+    step = settings.max_stride
+    return tuple(int(np.ceil(np.floor(side + 0.5) / step)) * step for side in sides)  # type: ignore[return-value]
+
+
+def onto_canvas(shape: tuple[int, ...], canvas: tuple[int, int], settings: CoarseSettings) -> np.ndarray:
+    """3x3 matrix that fits a thumbnail of `shape` to `long_side_px` and centres it on the canvas."""
+    fit = augment.scaling(settings.long_side_px / max(shape))
+    middle = augment.move(np.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2]), fit)
+    return augment.translation(*((np.array(canvas[::-1]) - 1) / 2 - middle)) @ fit
+
+
+def training_view(
+    rng: np.random.Generator, small: Thumbnail, canvas: tuple[int, int], settings: CoarseSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """A random view: pixels (canvas) and points (specimens, landmarks, 2); points outside, and of empty views, are NaN."""
+    middle = (np.array(canvas[::-1]) - 1) / 2
+    base = onto_canvas(small.pixels.shape, canvas, settings)
+    turned = augment.random_matrix(rng, settings.geometry)
+    turned[:2, 2] *= canvas[::-1]
+    matrix = augment.translation(*middle) @ turned @ augment.translation(*-middle) @ base
+    field = augment.smooth_displacement(rng, canvas, settings.geometry)
+    pixels = augment.warp(small.pixels, matrix, canvas, displacement=field)
+    points = augment.move(small.points, matrix)
+    points = augment.displaced(points.reshape(-1, 2), field).reshape(points.shape)
+    if rng.random() < settings.negatives:
+        return emptied(rng, pixels, points), np.full_like(points, np.nan)
+    outside = ~((points >= 0) & (points <= np.array(canvas[::-1]) - 1)).all(-1)
+    points[outside] = np.nan
+    return pixels, points
+
+
+def emptied(rng: np.random.Generator, pixels: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """The picture without a specimen: jumbled tiles, painted over, or nothing but smooth light and noise."""
+    height, width = pixels.shape
+    kind = rng.integers(3)
+    if kind == 0:
+        side = int(rng.integers(8, 17))
+        grid = [(y, x) for y in range(0, height - side + 1, side) for x in range(0, width - side + 1, side)]
+        out = cv2.GaussianBlur(pixels, (0, 0), side)
+        for (y, x), other in zip(grid, rng.permutation(len(grid)), strict=True):
+            v, u = grid[other]
+            out[y : y + side, x : x + side] = np.rot90(pixels[v : v + side, u : u + side], rng.integers(4))
+        return out
+    if kind == 1:
+        mask = np.zeros((height, width), np.uint8)
+        for specimen in points:
+            seen = specimen[np.isfinite(specimen).all(-1)]
+            if len(seen):
+                (x, y), (w, h), angle = cv2.minAreaRect(seen.astype(np.float32))
+                corners = cv2.boxPoints(((x, y), (w * 1.35 + 8, h * 1.35 + 8), angle))
+                cv2.fillPoly(mask, [np.round(corners).astype(np.int32)], 1)
+        keep = mask == 0
+        level = np.median(pixels[keep]) if keep.any() else np.float32(rng.uniform())
+        spread = float(pixels[keep].std()) if keep.any() else 0.02
+        fill = level + 0.5 * spread * rng.standard_normal(pixels.shape, dtype=np.float32)
+        soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.5)
+        return pixels * (1 - soft) + fill * soft
+    waves = cv2.resize(rng.normal(0.5, 0.15, (4, 4)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
+    return waves + rng.uniform(0, 0.05) * rng.standard_normal(pixels.shape, dtype=np.float32)
+
+
+class CoarseNetwork(nn.Module):
+    """A U-Net with a centre map, a map for each landmark and, for several specimens, offsets from centre to landmarks."""
+
+    def __init__(self, landmarks: int, settings: CoarseSettings, *, several: bool, pretrained: bool = True) -> None:
+        super().__init__()
+        self.landmarks, self.several, self.settings = landmarks, several, settings
+        self.net = UNet(
+            1, 1 + landmarks * (3 if several else 1), filters=settings.filters, stem_stride=settings.stem_stride,
+            max_stride=settings.max_stride, output_stride=settings.output_stride, encoder=settings.encoder,
+            pretrained=pretrained,
+        )  # fmt: skip
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Logits of the centre (n, h, w), of the landmarks (n, p, h, w), and offsets (n, p, 2, h, w) or (n, 0, 2, h, w)."""
+        out = self.net(pictures)
+        p = self.landmarks
+        return out[:, 0], out[:, 1 : 1 + p], out[:, 1 + p :].unflatten(1, (-1, 2)) if self.several else out[:, :0].unflatten(1, (0, 2))
+
+    def loss(self, pictures: Tensor, points: Tensor) -> dict[str, Tensor]:
+        """Loss terms of views (n, 1, y, x) with points (n, specimens, landmarks, 2), NaN where missing.
+
+        `landmarks` is the mean cross-entropy of the visible landmarks' maps, `centre` that of the centre map with its
+        extra "nothing" outcome, `offsets` the mean absolute offset error near the centres.
+        """
+        centre, maps, offsets = self(pictures)
+        size, sigma = maps.shape[-2:], self.settings.sigma_cells
+        cells = decode.to_cells(points, self.settings.output_stride)
+        targets = decode.gaussians(cells, size, sigma).sum(1)
+        each, mask = decode.map_cross_entropy(maps, targets)
+        visible = torch.isfinite(points).all(-1)
+        middle = torch.nanmean(cells, dim=2)
+        around = decode.gaussians(middle, size, sigma)
+        terms = {
+            "landmarks": each.sum() / mask.sum().clamp(min=1),
+            "centre": centre_cross_entropy(centre, around.sum(1)).mean(),
+        }
+        if self.several:
+            terms["offsets"] = self.offset_loss(offsets, cells, middle, around, visible)
+        return terms
+
+    @staticmethod
+    def offset_loss(offsets: Tensor, cells: Tensor, middle: Tensor, around: Tensor, visible: Tensor) -> Tensor:
+        """Mean absolute error of offsets where a specimen's centre Gaussian exceeds 0.3, visible landmarks only."""
+        wanted = torch.nan_to_num((cells - middle[:, :, None]) / OFFSET_UNIT)
+        weight = (around > 0.3)[:, :, None] & visible[..., None, None]
+        error = (offsets[:, None] - wanted[..., None, None]).abs().sum(3)
+        return (error * weight).sum() / weight.sum().clamp(min=1)
+
+
+def centre_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Cross-entropy (n,) of centre maps with one more outcome, "nothing here", of logit 0; empty targets ask for that."""
+    outcomes = functional.log_softmax(torch.cat([logits.flatten(1), torch.zeros_like(logits[:, 0, :1])], dim=1), dim=1)
+    total = targets.flatten(1).sum(1)
+    wanted = targets.flatten(1) / total.clamp(min=1e-3)[:, None]
+    present = total > 1e-3
+    return torch.where(present, -(wanted * outcomes[:, :-1]).sum(1), -outcomes[:, -1])
+
+
+def centre_probabilities(logits: Tensor) -> Tensor:
+    """Probability of each cell (n, h, w); what is left to 1 is "nothing here"."""
+    outcomes = torch.softmax(torch.cat([logits.flatten(1), torch.zeros_like(logits[:, 0, :1])], dim=1), dim=1)
+    return outcomes[:, :-1].view_as(logits)
+
+
+def sight(
+    centre: Tensor, maps: Tensor, offsets: Tensor, *, sigma: float, most: int, extent_cells: float, least_score: float = 0.5
+) -> list[tuple[Tensor, Tensor, float]]:
+    """Specimens in one picture's maps: points (landmarks, 2) in cells, confidence (landmarks,), score.
+
+    Parameters
+    ----------
+    centre, maps, offsets : one picture's outputs, as probabilities (h, w), (p, h, w) and cells / OFFSET_UNIT (p, 2, h, w).
+    most : specimens at most. For one, each landmark map's own peak counts, wherever it is.
+    extent_cells : size of a typical specimen; centres closer than a quarter of it are one.
+    least_score : probability of "a specimen is here" below which the picture is empty.
+    """
+    present = float(centre.sum())
+    if present < least_score:
+        return []
+    if most == 1:
+        points, mass, _ = decode.locate(maps, 2 * sigma)
+        return [(points, mass, present)]
+    found = []
+    reach = max(2.0, extent_cells / 4)
+    left, strongest = centre.clone(), 0.0
+    for _ in range(most):
+        at, mass, _ = decode.locate(left[None], 2 * sigma)
+        weight = float(mass[0] * left.sum())
+        strongest = max(strongest, weight)
+        if weight < 0.3 * strongest or weight < 0.02:
+            break
+        column, row = at[0].round().long().tolist()
+        guess = at + offsets[:, :, row, column] * OFFSET_UNIT
+        windowed = maps * decode.gaussians(guess, maps.shape[-2:], max(2.0, extent_cells / 8))
+        share = windowed.sum((-2, -1))
+        points, inside, _ = decode.locate(windowed / share.clamp(min=1e-9)[:, None, None], 2 * sigma)
+        found.append((points, inside, share, weight))
+        near = decode.gaussians(at, left.shape, reach / 2)[0]
+        left = left * (near < 0.14)  # within 2 sigma, that is `reach`
+    count = len(found)
+    return [
+        (points, inside * (share * count).clamp(max=1), present * min(1.0, weight / strongest))
+        for points, inside, share, weight in found
+    ]

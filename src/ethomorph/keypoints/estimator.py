@@ -1,0 +1,398 @@
+"""`LandmarkRegressor`: landmarks learned from labelled pictures and predicted in new ones, whatever the method.
+
+The face is scikit-learn's: settings to the constructor, `fit` returns itself, what was learned ends in an underscore.
+How the methods work is not known here.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+import numpy as np
+
+from ethomorph.core.errors import FormatError, ImageError, InputError, LabelError, StudyError
+from ethomorph.core.files import write_text
+from ethomorph.core.landmarks import LandmarkSet, Specimen
+from ethomorph.keypoints.data import Found, by_picture
+from ethomorph.keypoints.enhance import Enhancement
+
+if TYPE_CHECKING:
+    from ethomorph.keypoints.ert import ErtModel
+    from ethomorph.keypoints.ert_settings import ErtSettings
+    from ethomorph.keypoints.heatmap import HeatmapModel
+    from ethomorph.keypoints.heatmap_settings import HeatmapSettings
+    from ethomorph.keypoints.prior import ShapePrior
+
+Method = Literal["heatmap", "ert"]
+METHODS = ("heatmap", "ert")
+CHUNK = 8
+"""Pictures predicted together."""
+AHEAD = 3
+"""Chunks that are read before they are needed; bounds the memory of a long prediction."""
+LEAST_FOR_PRIOR = 5
+"""Specimens from which a shape prior can be learned."""
+
+
+@dataclass
+class Task:
+    """One picture to predict: where its pixels come from, and what is known about it."""
+
+    name: str
+    path: Path | None = None
+    pixels: np.ndarray | None = None
+    known: list[Specimen] | None = None
+
+
+class LandmarkRegressor:
+    """Finds specimens in pictures and their landmarks, without being given boxes.
+
+    Parameters
+    ----------
+    method : ``heatmap`` (confidence maps; the more accurate) or ``ert`` (regression trees; the faster).
+    settings : of the method: `HeatmapSettings`, `ErtSettings`, a table of their keys, or None for the defaults.
+    enhancement : what is done to every picture before the method sees it: an `Enhancement`, its table or its name.
+    shape_prior : learn what shapes there are, and flag predictions that are not among them.
+    seed : of everything random.
+    device : "auto", "cpu", "cuda", "mps"; regression trees always use the CPU.
+    max_minutes : bound of the training; None for none.
+
+    Attributes
+    ----------
+    model_ : the fitted method.
+    names_ : the landmarks' names.
+    prior_ : the shape prior, or None.
+    notes_ : what training had to decide, one sentence each.
+    skipped_ : after `predict` with ``on_error="report"``: a line for each picture that could not be read.
+
+    Examples
+    --------
+    >>> LandmarkRegressor(method="heatmap", settings={"steps": 40}).settings.steps
+    40
+    """
+
+    def __init__(
+        self, *, method: Method = "heatmap", settings: HeatmapSettings | ErtSettings | dict[str, Any] | None = None,
+        enhancement: Enhancement | dict[str, Any] | str | None = None, shape_prior: bool = True, seed: int = 0,
+        device: str = "auto", max_minutes: float | None = None,
+    ) -> None:  # fmt: skip
+        self.method: Method = method
+        self.settings = method_settings(method, settings)
+        self.enhancement = Enhancement.of(enhancement)
+        self.shape_prior, self.seed, self.device, self.max_minutes = shape_prior, seed, device, max_minutes
+        self.skipped_: list[str] = []
+
+    def resolved(self) -> dict[str, Any]:
+        """Every setting as it will be used, as plain nested tables."""
+        return {
+            "method": self.method,
+            "settings": self.settings.to_dict(),
+            "enhancement": self.enhancement.to_dict(),
+            "shape_prior": self.shape_prior,
+            "seed": self.seed,
+            "device": self.device,
+        }
+
+    def fit(
+        self, landmarks: LandmarkSet, *, validation: LandmarkSet | None = None, folder: str | Path | None = None,
+        resume: bool = False, progress: bool = True,
+    ) -> Self:  # fmt: skip
+        """Learn from labelled pictures.
+
+        Parameters
+        ----------
+        landmarks : in the frame "image", with their pictures found. Every specimen of a picture should be in it.
+        validation : other specimens, which choose among the states of one training; never the ones to be scored.
+        folder : run folder for history, health and checkpoints.
+        resume : go on from the folder's last checkpoint, with the same result as an unbroken run.
+
+        Raises
+        ------
+        LabelError : no landmarks, 3-D ones, or a picture that was not found.
+        ImageError : a picture that cannot be read.
+        """
+        refuse_unsuitable(landmarks)
+        if validation is not None:
+            refuse_unsuitable(validation)
+        pictures = by_picture(landmarks)
+        held = by_picture(validation) if validation is not None and len(validation) else None
+        self.names_, self.edges_, self.symmetry_ = landmarks.names, landmarks.edges, landmarks.symmetry
+        self.prior_ = self._fit_prior(landmarks.array())
+        self.model_ = self._new_model()
+        self.model_.fit(
+            pictures, held, landmarks.names, folder=Path(folder) if folder else None, seed=self.seed,
+            max_minutes=self.max_minutes, resume=resume, progress=progress,
+        )  # fmt: skip
+        self.notes_ = list(self.model_.notes_)
+        return self
+
+    def predict(
+        self, inputs: LandmarkSet | str | Path | np.ndarray | Iterable[str | Path | np.ndarray], *, progress: bool = True,
+        on_error: Literal["raise", "report"] = "raise",
+    ) -> LandmarkSet:  # fmt: skip
+        """Landmarks of every specimen found.
+
+        Parameters
+        ----------
+        inputs : a landmark set, whose pictures are predicted (its coordinates are not looked at); files, folders and
+            patterns; or pictures as arrays, (y, x) or (y, x, 3).
+        progress : show progress on standard error.
+        on_error : raise on the first picture that cannot be read, or leave it out and list it in `skipped_` and in the
+            result's notes.
+
+        Returns
+        -------
+        A specimen for each found one. A picture without any gives one specimen of missing points whose attribute
+        ``status`` is ``not found``.
+
+        Raises
+        ------
+        ImageError : a picture that cannot be read, named; or no picture at all.
+        """
+        if on_error not in ("raise", "report"):
+            raise InputError(f"on_error is {on_error!r}", fix="use 'raise' or 'report'")
+        refuse_unfitted(self)
+        tasks = list_tasks(inputs)
+        self.skipped_ = []
+        specimens: list[Specimen] = []
+        with progress_bar(len(tasks), progress) as advance:
+            for some, pictures in self._read_ahead(tasks, on_error):
+                for task, pixels, found in zip(some, pictures, self.model_.predict_images(pictures), strict=True):
+                    specimens += self._as_specimens(task, pixels, found)
+                advance(len(some))
+        notes = [f"left out: {line}" for line in self.skipped_]
+        return LandmarkSet(
+            specimens, list(self.names_), edges=list(self.edges_), symmetry=list(self.symmetry_), source="prediction", notes=notes
+        )
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the model as a folder of readable settings and safetensors; returns the folder."""
+        import tomli_w
+
+        refuse_unfitted(self)
+        folder = Path(folder)
+        self.model_.save(folder)
+        if self.prior_ is not None:
+            from safetensors.numpy import save_file
+
+            from ethomorph.core.files import atomic_path
+
+            with atomic_path(folder / "prior.safetensors") as temporary:
+                save_file({name: np.ascontiguousarray(a) for name, a in self.prior_.to_arrays().items()}, temporary)
+        facts = self.resolved() | {
+            "names": list(self.names_),
+            "edges": [list(edge) for edge in self.edges_],
+            "symmetry": [list(pair) for pair in self.symmetry_],
+        }
+        write_text(folder / "estimator.toml", tomli_w.dumps(without_none(facts)))
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str = "auto") -> Self:
+        """The inverse of `save`; raises FormatError for a folder that is none, or damaged."""
+        folder = Path(folder)
+        try:
+            facts = tomllib.loads((folder / "estimator.toml").read_text(encoding="utf-8"))
+            estimator = cls(
+                method=facts["method"], settings=facts["settings"], enhancement=facts["enhancement"],
+                shape_prior=facts["shape_prior"], seed=facts["seed"], device=device,
+            )  # fmt: skip
+            estimator.names_ = [str(name) for name in facts["names"]]
+            estimator.edges_ = [(int(a), int(b)) for a, b in facts["edges"]]
+            estimator.symmetry_ = [(int(a), int(b)) for a, b in facts["symmetry"]]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            if isinstance(error, InputError) and not isinstance(error, StudyError):
+                raise
+            said = " ".join(str(error).split())[:200]
+            raise FormatError(f"not a saved model ({said})", place=folder, fix="give a run's model folder") from None
+        if estimator.method == "heatmap":
+            from ethomorph.keypoints.heatmap import HeatmapModel
+
+            estimator.model_ = HeatmapModel.load(folder, device=device)
+        else:
+            from ethomorph.keypoints.ert import ErtModel
+
+            estimator.model_ = ErtModel.load(folder)
+        estimator.prior_ = load_prior(folder / "prior.safetensors")
+        estimator.notes_ = list(estimator.model_.notes_)
+        return estimator
+
+    def _new_model(self) -> HeatmapModel | ErtModel:
+        if self.method == "heatmap":
+            from ethomorph.keypoints.heatmap import HeatmapModel
+
+            return HeatmapModel(settings=self.settings, load=self._load, device=self.device)  # type: ignore[arg-type]
+        from ethomorph.keypoints.ert import ErtModel
+
+        return ErtModel(settings=self.settings, load=self._load)  # type: ignore[arg-type]
+
+    def _fit_prior(self, points: np.ndarray) -> ShapePrior | None:
+        usable = points[np.isfinite(points).all(-1).sum(-1) >= min(3, points.shape[1])]
+        if not self.shape_prior or len(usable) < LEAST_FOR_PRIOR or points.shape[1] < 4:
+            return None
+        from ethomorph.keypoints.prior import ShapePrior
+
+        return ShapePrior.fit(usable)
+
+    def _load(self, path: Path) -> np.ndarray:
+        """A picture file as the method sees it: enhanced, float32 (y, x) in 0..1."""
+        from ethomorph.formats.images import read_image
+
+        return self.enhancement.apply(read_image(path).grey())
+
+    def _pixels(self, task: Task) -> np.ndarray:
+        if task.path is not None:
+            return self._load(task.path)
+        from ethomorph.formats.images import grey
+
+        return self.enhancement.apply(grey(np.asarray(task.pixels)))
+
+    def _read_ahead(self, tasks: Sequence[Task], on_error: str) -> Iterator[tuple[list[Task], list[np.ndarray]]]:
+        """Chunks of tasks with their pictures, read by threads, a bounded number of chunks ahead."""
+        with ThreadPoolExecutor(max_workers=2, thread_name_prefix="read") as pool:
+            waiting: deque[list[tuple[Task, Future[np.ndarray]]]] = deque()
+            starts = iter(range(0, len(tasks), CHUNK))
+
+            def submit() -> None:
+                start = next(starts, None)
+                if start is not None:
+                    waiting.append([(task, pool.submit(self._pixels, task)) for task in tasks[start : start + CHUNK]])
+
+            for _ in range(AHEAD):
+                submit()
+            while waiting:
+                some, pictures = [], []
+                for task, future in waiting.popleft():
+                    try:
+                        pictures.append(future.result())
+                        some.append(task)
+                    except ImageError as error:
+                        if on_error == "raise":
+                            pool.shutdown(wait=False, cancel_futures=True)
+                            raise
+                        self.skipped_.append(str(error))
+                submit()
+                if some:
+                    yield some, pictures
+
+    def _as_specimens(self, task: Task, pixels: np.ndarray, found: list[Found]) -> list[Specimen]:
+        known = task.known or []
+        base = replace(known[0], curves=[], attributes=dict(known[0].attributes)) if known else Specimen(np.zeros((0, 2)))
+        base = replace(
+            base, points=np.full((len(self.names_), 2), np.nan), image=task.name, image_path=task.path,
+            image_size=pixels.shape[:2], box=None, confidence=None, spread=None,
+            id=base.id if len(known) == 1 else Path(task.name).stem,
+        )  # fmt: skip
+        if not found:
+            return [replace(base, attributes={**base.attributes, "status": "not found"})]
+        return [self._as_specimen(replace(base, attributes=dict(base.attributes)), one) for one in found]
+
+    def _as_specimen(self, base: Specimen, found: Found) -> Specimen:
+        flags = list(found.flags)
+        if self.prior_ is not None:
+            flags += self.prior_.check(found.points, found.spread)[0]
+        attributes = base.attributes | {"status": "found", "score": f"{found.score:.3f}"}
+        if flags:
+            attributes["flags"] = "; ".join(flags)
+        return replace(
+            base, points=found.points, confidence=found.confidence, spread=found.spread, box=found.box, attributes=attributes
+        )
+
+
+def method_settings(method: str, given: Any) -> Any:
+    """The settings object of a method; raises StudyError for an unknown method or settings of another one."""
+    if method not in METHODS:
+        raise StudyError(f"there is no method {method!r}", fix=f"use one of {', '.join(METHODS)}")
+    if method == "heatmap":
+        from ethomorph.keypoints.heatmap_settings import HeatmapSettings as Settings
+    else:
+        from ethomorph.keypoints.ert_settings import ErtSettings as Settings  # type: ignore[assignment]
+    if given is None or isinstance(given, dict):
+        return Settings.from_dict(dict(given or {}))
+    if not isinstance(given, Settings):
+        raise StudyError(f"{type(given).__name__} are no settings of {method}", fix=f"give {Settings.__name__} or a table")
+    return given
+
+
+def refuse_unsuitable(landmarks: LandmarkSet) -> None:
+    """Refuse sets without specimens, in 3-D or in another frame than the picture's."""
+    if not len(landmarks):
+        raise LabelError("there is no specimen", place=landmarks.source, fix="give labelled pictures")
+    if landmarks.dim != 2 or landmarks.frame != "image":
+        raise LabelError(
+            f"landmarks are {landmarks.dim}-D in frame {landmarks.frame!r}", place=landmarks.source,
+            fix="give the folder of the images, so that points are known in their pixels",
+        )  # fmt: skip
+
+
+def refuse_unfitted(estimator: LandmarkRegressor) -> None:
+    """Refuse to predict or save before anything was learned."""
+    if not hasattr(estimator, "model_"):
+        raise InputError("the model has not been trained", fix="call fit, or load a saved model")
+
+
+def list_tasks(inputs: Any) -> list[Task]:
+    """One task a picture, from a landmark set, files, folders and patterns, or arrays."""
+    if isinstance(inputs, LandmarkSet):
+        return [Task(p.specimens[0].image or p.path.name, p.path, known=p.specimens) for p in by_picture(inputs)]
+    if isinstance(inputs, np.ndarray):
+        inputs = [inputs] if inputs.ndim == 2 or (inputs.shape[-1] in (3, 4) and inputs.ndim == 3) else list(inputs)
+    if isinstance(inputs, (str, Path)):
+        inputs = [inputs]
+    tasks: list[Task] = []
+    for index, one in enumerate(inputs):
+        if isinstance(one, np.ndarray):
+            tasks.append(Task(f"picture {index + 1}", pixels=one))
+        else:
+            from ethomorph.formats.images import find_images
+
+            tasks += [Task(path.name, path) for path in find_images([one])]
+    if not tasks:
+        raise ImageError("there is no picture to predict", fix="give files, a folder or a pattern")
+    return tasks
+
+
+def load_prior(path: Path) -> ShapePrior | None:
+    """The shape prior saved beside a model, or None where there is none."""
+    if not path.exists():
+        return None
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    from ethomorph.keypoints.prior import ShapePrior
+
+    try:
+        return ShapePrior.from_arrays(load_file(path))
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise FormatError(f"not a whole shape prior ({error})", place=path, fix="train again") from None
+
+
+def without_none(value: Any) -> Any:
+    """Nested tables without the keys whose value is None, which TOML cannot say."""
+    if isinstance(value, dict):
+        return {key: without_none(v) for key, v in value.items() if v is not None}
+    return [without_none(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+class progress_bar:
+    """A bar on standard error for `count` pictures; gives a function to call with how many more are done."""
+
+    def __init__(self, count: int, shown: bool) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.bar = Progress(*columns, console=Console(stderr=True), disable=not shown or count < 2, transient=True)
+        self.task = self.bar.add_task("predicting", total=count)
+
+    def __enter__(self) -> Callable[[int], None]:
+        self.bar.start()
+        return lambda more: self.bar.advance(self.task, more)
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()

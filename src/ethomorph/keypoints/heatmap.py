@@ -1,0 +1,305 @@
+"""`HeatmapModel`: landmarks by confidence maps, coarse to fine, without any box.
+
+A network on the whole small picture finds the specimens and roughly their landmarks; a second one looks at patches of
+full resolution around them, turned the way the mean shape lies. Points come out sub-pixel, each with a confidence and a
+spread in px.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from ethomorph.core.errors import FormatError, LabelError
+from ethomorph.core.files import atomic_path, write_json, write_text
+from ethomorph.keypoints import augment
+from ethomorph.keypoints.data import Found, Picture
+from ethomorph.keypoints.heatmap_settings import HeatmapSettings
+
+if TYPE_CHECKING:
+    from ethomorph.keypoints.heatmap_train import HeatmapModule
+    from ethomorph.training.fit import FitResult
+
+BATCH = 8
+"""Pictures whose patches go through the network together."""
+COARSE_RATIO = 8.0
+"""A patch pixel is at most this many times finer than the coarse stage's, or its errors would leave the patches."""
+TRIAL_STEPS = 3
+
+
+class HeatmapModel:
+    """Confidence maps from whole picture to patches.
+
+    Parameters
+    ----------
+    settings : see `HeatmapSettings`.
+    load : reads a picture file as float32 (y, x) in 0..1 for `fit`; default is the plain grey picture.
+    device : "auto" (CUDA, then MPS, then CPU) or a device's name.
+
+    Attributes
+    ----------
+    names_ : the landmarks' names in order.
+    mean_ : (landmarks, 2) mean shape in patch pixels, about the origin.
+    specimens_ : specimens in a picture at most.
+    spread_factor_ : by how much the spread was corrected to agree with the validation part's errors; 1 without one.
+    result_ : the fit's `ethomorph.training.fit.FitResult`; None for a loaded model.
+    notes_ : what training had to decide, one sentence each.
+    """
+
+    def __init__(
+        self, *, settings: HeatmapSettings | None = None, load: Callable[[Path], np.ndarray] | None = None,
+        device: str = "auto",
+    ) -> None:  # fmt: skip
+        self.settings = settings or HeatmapSettings()
+        self.load_picture = load or load_grey
+        self.device = device
+
+    def fit(
+        self, pictures: list[Picture], validation: list[Picture] | None = None, names: list[str] | None = None, *,
+        folder: Path | None = None, seed: int = 0, max_minutes: float | None = None, resume: bool = False,
+        progress: bool = True,
+    ) -> Self:  # fmt: skip
+        """Train both stages.
+
+        Parameters
+        ----------
+        pictures : with all their specimens marked; missing landmarks (NaN) are left out of the loss.
+        validation : chooses the epoch that is kept and corrects the spread; without it the last average is kept.
+        names : of the landmarks; numbers by default.
+        folder : for history, health and checkpoints, so that `resume` can go on from there.
+        max_minutes : bound of the training; steps are cut down to what the first ones promise to take.
+
+        Raises
+        ------
+        LabelError : no specimen with landmarks, or a landmark that is missing in every specimen.
+        """
+        from ethomorph.keypoints.heatmap_train import STEPS_AN_EPOCH, HeatmapModule, Views, loader
+        from ethomorph.training.fit import FitSettings, fit
+        from ethomorph.training.randomness import seed_all
+
+        started = time.monotonic()
+        shapes = [s.points for picture in pictures for s in picture.specimens if np.isfinite(s.points).all(1).any()]
+        refuse_untrainable(shapes)
+        self.names_ = list(names) if names is not None else [str(i) for i in range(len(shapes[0]))]
+        self.specimens_ = self.settings.specimens or max(len(marked(p)) for p in pictures)
+        self.notes_: list[str] = []
+        self.spread_factor_ = 1.0
+        settings = self.resolved()
+        train = self._prepare(pictures, settings, fit_mean=np.array(shapes))
+        canvas = self.canvas_
+        batch, steps = settings.pictures, settings.steps
+        views = Views(*train, self.mean_, canvas, settings, count=batch * STEPS_AN_EPOCH, seed=seed)
+        check = None
+        if validation and any(marked(p) for p in validation):
+            held = self._prepare([p for p in validation if marked(p)], settings)
+            check = Views(*held, self.mean_, canvas, settings, count=len(held[0]), seed=seed, calm=True)
+        seed_all(seed)
+        module = HeatmapModule(len(self.names_), settings, several=self.specimens_ > 1, canvas=canvas)
+        if max_minutes is not None:
+            left = max_minutes * 60 - (time.monotonic() - started)
+            steps = self._planned(steps, left, module, loader(views, 0)(batch), folder, resume)
+        epochs = -(-steps // STEPS_AN_EPOCH)
+        self.result_: FitResult | None = fit(
+            module, loader(views, settings.workers), loader(check, 0) if check else None,
+            settings=FitSettings(
+                max_epochs=epochs, max_steps=steps, max_minutes=max_minutes, learning_rate=settings.learning_rate,
+                batch_size=batch, patience=0, schedule="cosine", rate_warm_up=min(20, steps // 4 + 1), gradient_clip=2.0,
+                seed=seed, workers=settings.workers, device=self.device, checkpoint_seconds=60.0 if folder else None,
+            ),
+            folder=folder, resume=resume, progress=progress, label="landmarks",
+        )  # fmt: skip
+        self.notes_ += self.result_.notes
+        self._take(module)
+        if check:
+            self._calibrate([p for p in validation or [] if marked(p)])
+        return self
+
+    def resolved(self) -> HeatmapSettings:
+        """The settings with the rotation of `rotation_deg` handed to the coarse stage."""
+        geometry = replace(self.settings.coarse.geometry, rotation_deg=self.settings.rotation_deg)
+        return replace(self.settings, coarse=replace(self.settings.coarse, geometry=geometry))
+
+    def _prepare(self, pictures: list[Picture], settings: HeatmapSettings, *, fit_mean: np.ndarray | None = None) -> tuple[list, list]:
+        """Thumbnails and sheets of pictures; each file is read once. `fit_mean` are the shapes to take the mean from."""
+        from ethomorph.keypoints import coarse, refine
+
+        thumbnails, shapes, pages = [], [], []
+        if fit_mean is not None:
+            self.mean_ = mean_shape(fit_mean)
+            size = float(np.linalg.norm(np.ptp(self.mean_, axis=0))) or 1.0
+            longest = max_side(pictures[0], self.load_picture)
+            finest = COARSE_RATIO * settings.coarse.long_side_px / longest
+            self.mean_ *= min(1.0, settings.refine.specimen_px / size, finest)
+        for picture in pictures:
+            pixels = self.load_picture(picture.path)
+            points = np.array([s.points for s in marked(picture)]).reshape(-1, len(self.names_), 2)
+            thumbnails.append(coarse.thumbnail(pixels, round(1.5 * settings.coarse.long_side_px), points))
+            pages.append(refine.sheet(pixels, sheet_factor(points, self.mean_), settings.refine.context, points))
+            shapes.append(pixels.shape)
+        if fit_mean is not None:
+            self.canvas_ = coarse.canvas_size(shapes, settings.coarse)
+        return thumbnails, pages
+
+    def _planned(
+        self, steps: int, seconds: float, module: HeatmapModule, batches: Any, folder: Path | None, resume: bool
+    ) -> int:
+        """Steps that fit into `seconds`, by the time that the first ones take; a resumed run keeps its plan."""
+        from ethomorph.keypoints.heatmap_train import seconds_a_step
+
+        plan = folder / "plan.json" if folder else None
+        if plan and resume and plan.exists():
+            return int(json.loads(plan.read_text(encoding="utf-8"))["steps"])
+        fitting = max(1, int(0.85 * seconds / seconds_a_step(module, batches, TRIAL_STEPS)))
+        if fitting < steps:
+            self.notes_.append(f"to train in time, {fitting} steps were made instead of {steps}")
+        steps = min(steps, fitting)
+        if plan:
+            write_json(plan, {"steps": steps})
+        return steps
+
+    def _take(self, module: HeatmapModule) -> None:
+        """Keep the averaged networks, laid out for fast inference."""
+        import torch
+
+        stages = module.average if self.settings.averaging else module.stages
+        self._stages = stages.to(memory_format=torch.channels_last).eval()
+
+    def _calibrate(self, pictures: list[Picture]) -> None:
+        """Set `spread_factor_` so that the median of error over spread is what a 2-D normal error has, 1.18 sigma."""
+        ratios: list[float] = []
+        for picture in pictures:
+            found = self.predict_image(self.load_picture(picture.path))
+            for specimen in marked(picture):
+                if found:
+                    near = min(found, key=lambda f: np.nanmean(np.linalg.norm(f.points - specimen.points, axis=1)))
+                    error = np.linalg.norm(near.points - specimen.points, axis=1)
+                    ratios += (error / np.maximum(near.spread, 1e-3))[np.isfinite(error)].tolist()
+        if len(ratios) >= 20:
+            median_of_rayleigh = np.sqrt(np.log(2))  # of error over its root mean square
+            self.spread_factor_ = float(np.median(ratios) / median_of_rayleigh)
+
+    def predict_image(self, grey: np.ndarray) -> list[Found]:
+        """Specimens in one picture, float32 (y, x) in 0..1; empty where none is found."""
+        return self.predict_images([grey])[0]
+
+    def predict_images(self, images: Sequence[np.ndarray]) -> list[list[Found]]:
+        """Specimens in each of several pictures; faster than one by one."""
+        from ethomorph.keypoints.heatmap_predict import predict_batch
+
+        found: list[list[Found]] = []
+        for start in range(0, len(images), BATCH):
+            found += predict_batch(
+                self._stages, images[start : start + BATCH], self.mean_, self.resolved(), most=self.specimens_,
+                spread_factor=self.spread_factor_, device=self.device,
+            )  # fmt: skip
+        return found
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``model.safetensors`` and ``model.toml``; returns the folder."""
+        import tomli_w
+        from safetensors.torch import save_file
+
+        folder = Path(folder)
+        with atomic_path(folder / "model.safetensors") as temporary:
+            save_file({name: value.contiguous() for name, value in self._stages.state_dict().items()}, temporary)
+        facts = {
+            "method": "heatmap",
+            "names": self.names_,
+            "notes": self.notes_,
+            "input": "grey, each view standardized to mean 0 and standard deviation 1",
+            "specimens": self.specimens_,
+            "spread_factor": self.spread_factor_,
+            "mean_shape": self.mean_.tolist(),
+            "settings": self.settings.to_dict(),
+        }
+        write_text(folder / "model.toml", tomli_w.dumps(facts))
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path, *, device: str = "auto") -> Self:
+        """The inverse of `save`; raises FormatError for a damaged folder."""
+        import torch
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        from ethomorph.keypoints.stages import Stages
+
+        folder = Path(folder)
+        try:
+            facts = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))
+            model = cls(settings=HeatmapSettings.from_dict(facts["settings"]), device=device)
+            model.names_, model.notes_ = [str(n) for n in facts["names"]], [str(n) for n in facts["notes"]]
+            model.mean_ = np.array(facts["mean_shape"], dtype=float)
+            model.specimens_, model.spread_factor_ = int(facts["specimens"]), float(facts["spread_factor"])
+            if model.mean_.shape != (len(model.names_), 2):
+                raise ValueError(f"{len(model.names_)} names for a mean shape of {model.mean_.shape}")
+            stages = Stages(len(model.names_), model.resolved(), several=model.specimens_ > 1, pretrained=False)
+            stages.load_state_dict(load_file(folder / "model.safetensors"))
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+            said = " ".join(str(error).split())[:200]
+            raise FormatError(f"not a whole heatmap model ({said})", place=folder, fix="train it again") from None
+        model._stages = stages.to(memory_format=torch.channels_last).eval()
+        model.result_ = None
+        return model
+
+
+def load_grey(path: Path) -> np.ndarray:
+    """A picture file as float32 (y, x) in 0..1."""
+    from ethomorph.formats.images import read_image
+
+    return read_image(path).grey()
+
+
+def marked(picture: Picture) -> list:
+    """The picture's specimens that have any landmark."""
+    return [s for s in picture.specimens if np.isfinite(s.points).all(1).any()]
+
+
+def mean_shape(shapes: np.ndarray) -> np.ndarray:
+    """Mean shape (landmarks, 2) about the origin, turned as the first specimen lies, in the median specimen's size.
+
+    Generalised Procrustes by alternating a robust similarity fit to the mean and the mean of what was fitted; missing
+    landmarks are left out of both.
+    """
+    from ethomorph.keypoints.refine import robust_similarity
+
+    complete = shapes[np.isfinite(shapes).all(-1).sum(1).argmax()]
+    mean = complete - np.nanmean(complete, axis=0)
+    for _ in range(6):
+        matrices = [robust_similarity(shape, mean, rounds=1) for shape in shapes]
+        fitted = np.array([augment.move(shape, matrix) for shape, matrix in zip(shapes, matrices, strict=True)])
+        mean = np.nanmean(fitted, axis=0)
+        mean -= mean.mean(axis=0)
+        mean /= np.median([np.sqrt(abs(np.linalg.det(matrix[:2, :2]))) for matrix in matrices])
+    return mean
+
+
+def sheet_factor(points: np.ndarray, mean: np.ndarray) -> float:
+    """How far to shrink a picture before patches are cut; close to 1 is 1, so that no detail is lost to resampling."""
+    from ethomorph.keypoints.refine import robust_similarity
+
+    factors = [np.sqrt(abs(np.linalg.det(robust_similarity(p, mean)[:2, :2]))) for p in points]
+    finest = max(factors, default=1.0)
+    return 1.0 if finest > 0.7 else finest
+
+
+def max_side(picture: Picture, load: Callable[[Path], np.ndarray]) -> int:
+    """The picture's longer side in px."""
+    return max(load(picture.path).shape)
+
+
+def refuse_untrainable(shapes: list[np.ndarray]) -> None:
+    """Raise LabelError without any specimen, or with a landmark that no specimen shows."""
+    if not shapes:
+        raise LabelError("there is no specimen with landmarks to train on", fix="give labelled pictures")
+    nowhere = np.flatnonzero(~np.isfinite(np.array(shapes)).all(axis=2).any(axis=0))
+    if len(nowhere):
+        listed = ", ".join(str(i + 1) for i in nowhere)
+        raise LabelError(f"landmark {listed} is missing in every training specimen", fix="label it, or leave it out")

@@ -1,0 +1,174 @@
+"""From pictures to found specimens with trained stages: coarse sighting, then patches, cut again and seen in views."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from ethomorph.keypoints import augment, coarse, decode, refine
+from ethomorph.keypoints.coarse import Sighting
+from ethomorph.keypoints.data import Found
+from ethomorph.keypoints.heatmap import sheet_factor
+from ethomorph.keypoints.heatmap_settings import HeatmapSettings
+from ethomorph.keypoints.refine import Sheet
+from ethomorph.keypoints.stages import Stages
+from ethomorph.training.devices import choose_device
+
+PATCHES_AT_ONCE = 192
+WILD = 4.0  # times the median distance from the fitted mean shape, beyond which a coarse landmark is not believed
+
+
+@dataclass
+class Case:
+    """One specimen under refinement: `page` it lies on and its `points` (landmarks, 2) in the page's pixels."""
+
+    page: Sheet
+    points: np.ndarray
+    weights: np.ndarray
+
+
+def predict_batch(
+    stages: Stages, images: Sequence[np.ndarray], mean: np.ndarray, settings: HeatmapSettings, *, most: int,
+    spread_factor: float = 1.0, device: str = "auto",
+) -> list[list[Found]]:  # fmt: skip
+    """Specimens found in each picture, float32 (y, x) in 0..1."""
+    where = torch.device(choose_device(device))
+    stages.to(where)
+    sightings = sight_all(stages, images, mean, settings, most=most, device=where)
+    cases, owners = [], []
+    for index, (image, seen) in enumerate(zip(images, sightings, strict=True)):
+        if not seen:
+            continue
+        page = refine.sheet(image, sheet_factor(np.array([s.points for s in seen]), mean), settings.refine.context)
+        for one in seen:
+            start = believable(one.points, mean, one.confidence)
+            cases.append(Case(page, augment.move(start, page.matrix), one.confidence))
+            owners.append((index, one))
+    points, spread, mass = refined(stages, cases, mean, settings, device=where)
+    found: list[list[Found]] = [[] for _ in images]
+    for case, (index, one), p, s, m in zip(cases, owners, points, spread, mass, strict=True):
+        back = np.linalg.inv(case.page.matrix)
+        size = np.sqrt(abs(np.linalg.det(back[:2, :2])))
+        full = augment.move(p, back)
+        confidence = np.clip(m * np.minimum(1.0, 2 * one.confidence), 0, 1)
+        box = (*full.min(0).tolist(), *full.max(0).tolist())
+        found[index].append(Found(full, confidence, s * size * spread_factor, box, one.score))
+    return found
+
+
+def sight_all(
+    stages: Stages, images: Sequence[np.ndarray], mean: np.ndarray, settings: HeatmapSettings, *, most: int, device: torch.device
+) -> list[list[Sighting]]:
+    """What the coarse stage sees in each picture, points in full-resolution pixels; pictures of one shape go together."""
+    own = settings.coarse
+    groups: dict[tuple[int, int], list[int]] = {}
+    for index, image in enumerate(images):
+        groups.setdefault(coarse.canvas_size([image.shape], own), []).append(index)
+    found: list[list[Sighting]] = [[] for _ in images]
+    for canvas, members in groups.items():
+        small = [coarse.thumbnail(images[i], round(1.5 * own.long_side_px)) for i in members]
+        matrices = [coarse.onto_canvas(one.pixels.shape, canvas, own) for one in small]
+        views = [augment.warp(one.pixels, matrix, canvas) for one, matrix in zip(small, matrices, strict=True)]
+        batch = torch.from_numpy(augment.standardize(np.stack(views))[:, None]).to(device)
+        with torch.inference_mode():
+            centre, maps, offsets = stages.coarse(batch.contiguous(memory_format=torch.channels_last))
+            centre, maps = coarse.centre_probabilities(centre).cpu(), decode.probabilities(maps).cpu()
+            offsets = offsets.cpu()
+        for row, index in enumerate(members):
+            back = np.linalg.inv(matrices[row] @ small[row].matrix)
+            extent = extent_on_canvas(mean, own, most) / own.output_stride
+            seen = coarse.sight(
+                centre[row], maps[row], offsets[row], sigma=own.sigma_cells, most=most, extent_cells=extent,
+                least_score=settings.least_score,
+            )  # fmt: skip
+            for cells, mass, score in seen:
+                points = augment.move(decode.to_pixels(cells, own.output_stride).numpy().astype(float), back)
+                found[index].append(Sighting(points, mass.numpy().astype(float), score))
+    return found
+
+
+def extent_on_canvas(mean: np.ndarray, settings: coarse.CoarseSettings, most: int) -> float:
+    """A specimen's size in the coarse stage's pixels, were all that may be there to share the longer side."""
+    return settings.long_side_px / max(1.0, np.sqrt(most))
+
+
+def believable(points: np.ndarray, mean: np.ndarray, confidence: np.ndarray) -> np.ndarray:
+    """Coarse points (landmarks, 2), those far from where the mean shape would have them moved there."""
+    if len(points) < 4:
+        return points
+    matrix = refine.robust_similarity(points, mean, confidence)
+    off = np.linalg.norm(augment.move(points, matrix) - mean, axis=1)
+    size = float(np.linalg.norm(np.ptp(mean, axis=0)))
+    wild = off > max(WILD * float(np.median(off)), 0.05 * size)
+    out = points.copy()
+    out[wild] = augment.move(mean, np.linalg.inv(matrix))[wild]
+    return out
+
+
+def view_changes(count: int) -> list[np.ndarray | None]:
+    """Turned and resized views: the first is plain, the others lie on a circle of 5 degrees and 5 % of size."""
+    if count <= 1:
+        return [None]
+    angles = 2 * np.pi * (np.arange(count - 1) + 0.5) / (count - 1)
+    return [None] + [augment.rotation(5 * np.sin(a), float(1 + 0.05 * np.cos(a))) for a in angles]
+
+
+def refined(
+    stages: Stages, cases: list[Case], mean: np.ndarray, settings: HeatmapSettings, *, device: torch.device
+) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
+    """Points (landmarks, 2) in page pixels, spread and mass (landmarks,) of each case.
+
+    The spread is the square root of what the maps' own width (beyond the target's) and the views' disagreement add up to.
+    """
+    own = settings.refine
+    current = [case.points for case in cases]
+    for _ in range(own.passes - 1):
+        current = [view[0] for view, _, _ in look(stages, cases, current, mean, settings, [None], device)]
+    points, spread, mass = [], [], []
+    for view, variance, share in look(stages, cases, current, mean, settings, view_changes(own.views), device):
+        weight = share[..., None] + 1e-6
+        middle = (view * weight).sum(0) / weight.sum(0)
+        apart = ((view - middle) ** 2).sum(-1).mean(0)
+        points.append(middle)
+        spread.append(np.sqrt(apart + variance.mean(0)))
+        mass.append(share.mean(0))
+    return points, spread, mass
+
+
+def look(
+    stages: Stages, cases: list[Case], current: list[np.ndarray], mean: np.ndarray, settings: HeatmapSettings,
+    changes: list[np.ndarray | None], device: torch.device,
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:  # fmt: skip
+    """Each case's landmarks in every view: points (views, landmarks, 2) in page pixels, variance and mass (views, landmarks)."""
+    own, count = settings.refine, len(mean)
+    jobs, patches = [], []
+    for case, points in zip(cases, current, strict=True):
+        to_mean = refine.robust_similarity(points, mean, case.weights)
+        for change in changes:
+            for landmark in range(count):
+                matrix = refine.patch_matrix(to_mean, points[landmark], own.patch_px, change)
+                jobs.append(np.linalg.inv(matrix))
+                patches.append(refine.cut(case.page, matrix, own))
+    places, variances, masses = [], [], []
+    landmarks = torch.arange(count).repeat(len(cases) * len(changes))
+    for start in range(0, len(patches), PATCHES_AT_ONCE):
+        some = slice(start, start + PATCHES_AT_ONCE)
+        batch = torch.from_numpy(np.stack(patches[some])).to(device).contiguous(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            maps = decode.probabilities(stages.refine(batch, landmarks[some].to(device))).cpu()
+            cells, mass, variance = decode.locate(maps, 2 * own.sigma_cells)
+        places.append(decode.to_pixels(cells, own.output_stride).numpy().astype(float))
+        excess = decode.unwindowed(variance, 2 * own.sigma_cells) - own.sigma_cells**2
+        variances.append(2 * own.output_stride**2 * excess.clamp(min=0).numpy())
+        masses.append(mass.numpy())
+    back = np.array(jobs)
+    place = np.concatenate(places)
+    on_page = np.einsum("nij,nj->ni", back[:, :2, :2], place) + back[:, :2, 2]
+    area = abs(np.linalg.det(back[:, :2, :2]))
+    shape = (len(cases), len(changes), count)
+    points = on_page.reshape(*shape, 2)
+    variance_px = (np.concatenate(variances) * area).reshape(shape)
+    return list(zip(points, variance_px, np.concatenate(masses).reshape(shape), strict=True))

@@ -1,0 +1,191 @@
+"""The refinement stage: each landmark again, in a patch of full resolution around where the coarse stage put it.
+
+Patches are cut in the specimen's own frame (turned and sized to the mean shape), so the network sees each landmark the
+same way up; a second channel shows the surroundings at a third of the resolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ethomorph.keypoints import augment, decode
+from ethomorph.keypoints.augment import Geometry, Intensity
+from ethomorph.keypoints.networks import Encoder, UNet
+
+
+@dataclass(frozen=True)
+class RefineSettings:
+    """Settings of the refinement stage. A working pixel is one of the picture after `specimen_px` was applied.
+
+    Parameters
+    ----------
+    specimen_px : size of a specimen (diagonal of its mean shape's box) that patches are cut at; larger ones are shrunk
+        to it, smaller ones are never enlarged.
+    patch_px : side of a patch in working pixels.
+    context : how many times wider the second channel looks.
+    filters, filters_rate, stem_stride, max_stride, output_stride, encoder : of the `UNet`.
+    sigma_cells : width of the target Gaussians in cells of the output map.
+    distance_weight : weight of the mean distance (in cells) between truth and the map's mean, beside the cross-entropy.
+    jitter_px : standard deviation of a training patch's centre about the landmark; a third of the patches are off by
+        up to twice as much evenly.
+    steps, batch_size, learning_rate : of the training.
+    geometry, intensity : augmentation, on top of the errors of the coarse stage.
+    passes : how often the patches are cut again around the last result.
+    views : turned and resized views of the last pass whose results are averaged.
+    """
+
+    specimen_px: int = 1000
+    patch_px: int = 64
+    context: int = 3
+    filters: int = 24
+    filters_rate: float = 2.0
+    stem_stride: int = 2
+    max_stride: int = 16
+    output_stride: int = 2
+    encoder: Encoder = "plain"
+    sigma_cells: float = 1.0
+    distance_weight: float = 0.0
+    jitter_px: float = 5.0
+    steps: int = 700
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    geometry: Geometry = Geometry(rotation_deg=10, scale=0.1, stretch=0.05, elastic=0.7, elastic_reach=24)
+    intensity: Intensity = Intensity()
+    passes: int = 2
+    views: int = 3
+
+
+@dataclass
+class Sheet:
+    """A picture at working resolution.
+
+    Attributes
+    ----------
+    pixels : (y, x) uint16.
+    wide : the same, shrunk by `RefineSettings.context`.
+    matrix : 3x3, full-resolution pixels to working ones.
+    points : (specimens, landmarks, 2) in working pixels; NaN where missing.
+    """
+
+    pixels: np.ndarray
+    wide: np.ndarray
+    matrix: np.ndarray
+    points: np.ndarray
+
+
+def sheet(picture: np.ndarray, factor: float, context: int, points: np.ndarray | None = None) -> Sheet:
+    """`picture` (y, x) float32 in 0..1 shrunk by `factor` <= 1, with its wide companion."""
+    small = augment.shrink(picture, factor)
+    pixels = np.round(small * 65535).astype(np.uint16)
+    matrix = augment.shrink_matrix(picture.shape, small.shape)
+    moved = np.empty((0, 0, 2)) if points is None else augment.move(points, matrix)
+    return Sheet(pixels, augment.shrink(pixels, 1 / context), matrix, moved)
+
+
+def robust_similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None, *, rounds: int = 8) -> np.ndarray:
+    """3x3 matrix of the similarity that takes `source` (n, 2) to `target`, led astray little by a few wild points.
+
+    Least squares in complex numbers, reweighted with Cauchy weights 1 / (1 + (r / (2 median r))^2). Rows with NaN are
+    ignored. One usable point gives a shift, none the identity.
+    """
+    keep = np.isfinite(source).all(1) & np.isfinite(target).all(1)
+    a, b = source[keep] @ [1, 1j], target[keep] @ [1, 1j]
+    if not len(a):
+        return np.eye(3)
+    base = np.ones(len(a)) if weights is None else np.maximum(weights[keep], 1e-3)
+    weight, turn, shift = base, 1 + 0j, 0j
+    for _ in range(rounds):
+        middle_a, middle_b = np.average(a, weights=weight), np.average(b, weights=weight)
+        power = (weight * abs(a - middle_a) ** 2).sum()
+        turn = (weight * (b - middle_b) * np.conj(a - middle_a)).sum() / power if power > 1e-9 else 1 + 0j
+        shift = middle_b - turn * middle_a
+        residual = abs(turn * a + shift - b)
+        weight = base / (1 + (residual / (2 * np.median(residual) + 1e-6)) ** 2)
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0.0, 0.0, 1.0]])
+
+
+def patch_matrix(to_mean: np.ndarray, centre: np.ndarray, patch_px: int, change: np.ndarray | None = None) -> np.ndarray:
+    """3x3 matrix from working pixels to a patch centred on `centre`, turned and sized as `to_mean` (and `change`) say."""
+    linear = to_mean.copy()
+    linear[:2, 2] = 0
+    if change is not None:
+        linear = change @ linear
+    half = (patch_px - 1) / 2
+    return augment.translation(half, half) @ linear @ augment.translation(*-centre)
+
+
+def cut(page: Sheet, matrix: np.ndarray, settings: RefineSettings, displacement: np.ndarray | None = None) -> np.ndarray:
+    """The patch (2, y, x) float32, standardized: fine and wide channel."""
+    side = settings.patch_px
+    half = (side - 1) / 2
+    centred = augment.translation(half, half) @ augment.rotation(0, 1 / settings.context) @ augment.translation(-half, -half)
+    wide_from_full = augment.shrink_matrix(page.pixels.shape, page.wide.shape)
+    fine = augment.warp(page.pixels, matrix, (side, side), displacement=displacement)
+    wide = augment.warp(page.wide, centred @ matrix @ np.linalg.inv(wide_from_full), (side, side))
+    return augment.standardize(np.stack([fine, wide]).astype(np.float32) / 65535)
+
+
+def training_patches(
+    rng: np.random.Generator, sheets: Sequence[Sheet], mean: np.ndarray, which: np.ndarray, settings: RefineSettings
+) -> tuple[np.ndarray, np.ndarray]:
+    """Random patches (n, 2, y, x) and where the landmark lies in each (n, 2).
+
+    Parameters
+    ----------
+    mean : (landmarks, 2) mean shape in working pixels.
+    which : (n, 3) integers: sheet, specimen, landmark; that landmark must be visible.
+    """
+    side = settings.patch_px
+    patches = np.empty((len(which), 2, side, side), np.float32)
+    places = np.empty((len(which), 2))
+    for row, (index, specimen, landmark) in enumerate(which):
+        page = sheets[index]
+        truth = page.points[specimen]
+        rough = truth + rng.normal(0, settings.jitter_px, truth.shape)
+        to_mean = robust_similarity(rough, mean)
+        off = rng.uniform(-2, 2, 2) if rng.random() < 1 / 3 else rng.normal(0, 1, 2)
+        change = augment.random_matrix(rng, settings.geometry)
+        matrix = patch_matrix(to_mean, truth[landmark] + off * settings.jitter_px, side, change)
+        field = augment.smooth_displacement(rng, (side, side), settings.geometry)
+        patches[row] = cut(page, matrix, settings, field)
+        places[row] = augment.displaced(augment.move(truth[landmark : landmark + 1], matrix), field)[0]
+    return augment.vary_intensity(rng, patches, settings.intensity), places
+
+
+class RefineNetwork(nn.Module):
+    """A U-Net shared by all landmarks, with one output map for each; a patch is asked for its own landmark's map only."""
+
+    def __init__(self, landmarks: int, settings: RefineSettings, *, pretrained: bool = True) -> None:
+        super().__init__()
+        self.settings = settings
+        self.net = UNet(
+            2, landmarks, filters=settings.filters, filters_rate=settings.filters_rate, stem_stride=settings.stem_stride,
+            max_stride=settings.max_stride, output_stride=settings.output_stride, encoder=settings.encoder,
+            pretrained=pretrained,
+        )  # fmt: skip
+
+    def forward(self, patches: Tensor, landmarks: Tensor) -> Tensor:
+        """Logits (n, h, w) of the map of landmark ``landmarks[i]`` in patch i."""
+        features = self.net.features(patches)
+        weight = self.net.head.weight[landmarks, :, 0, 0]
+        return torch.einsum("nchw,nc->nhw", features, weight) + self.net.head.bias[landmarks][:, None, None]
+
+    def loss(self, patches: Tensor, landmarks: Tensor, places: Tensor) -> dict[str, Tensor]:
+        """Loss terms: `patches`, the mean cross-entropy of the maps, and `distance` in cells where it is asked for."""
+        logits = self(patches, landmarks)
+        cells = decode.to_cells(places, self.settings.output_stride)
+        targets = decode.gaussians(cells, logits.shape[-2:], self.settings.sigma_cells)
+        each, mask = decode.map_cross_entropy(logits, targets)
+        terms = {"patches": each.sum() / mask.sum().clamp(min=1)}
+        if self.settings.distance_weight:
+            maps = decode.probabilities(logits)
+            y, x = torch.arange(maps.shape[-2], device=maps.device), torch.arange(maps.shape[-1], device=maps.device)
+            mean = torch.stack([(maps.sum(-2) * x).sum(-1), (maps.sum(-1) * y).sum(-1)], dim=-1)
+            distance = torch.sqrt(((mean - cells) ** 2).sum(-1) + 1e-4)
+            terms["distance"] = self.settings.distance_weight * (distance * mask).sum() / mask.sum().clamp(min=1)
+        return terms
