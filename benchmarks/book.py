@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.record import RESULTS
-
 from ethomorph.core.files import write_text
 
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
@@ -30,9 +29,12 @@ def chapter(result: dict[str, Any]) -> str:
     """One script's claims as a Markdown table."""
     host = result["machine"]
     lines = [
-        f"## {result['name'].replace('_', ' ').capitalize()}", "",
-        f"`{result['command']}`, {result['minutes']} minutes on {host['processor']}, {host['cores']} cores, seed {result['seed']}.", "",
-        "| claim | ethomorph | peer | ratio | goal | met |", "|---|---|---|---|---|---|",
+        f"## {result['name'].replace('_', ' ').capitalize()}",
+        "",
+        f"`{result['command']}`, {result['minutes']} minutes on {host['processor']}, {host['cores']} cores, seed {result['seed']}.",
+        "",
+        "| claim | ethomorph | peer | ratio | goal | met |",
+        "|---|---|---|---|---|---|",
     ]
     for claim in result["claims"]:
         met = {True: "yes", False: "**no**", None: ""}[claim.get("met")]

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from ethomorph.keypoints.estimator import LandmarkRegressor
 
 
-def read(path: str | Path, *, images: str | Path | None = None, gaps: str = "refuse", format: str | None = None) -> LandmarkSet:
+def read(
+    path: str | Path, *, images: str | Path | None = None, gaps: str = "refuse", format: str | None = None
+) -> LandmarkSet:
     """Landmarks from any known file.
 
     Parameters
@@ -74,7 +76,8 @@ def groups_of(landmarks: LandmarkSet, by: str) -> list[str]:
     unknown = [s.label for s, group in zip(landmarks, found, strict=True) if group is None]
     if unknown:
         raise SplitError(
-            f"{len(unknown)} specimen(s) have no {by!r}, such as {unknown[0]}", place=landmarks.source,
+            f"{len(unknown)} specimen(s) have no {by!r}, such as {unknown[0]}",
+            place=landmarks.source,
             fix=f"add the column {by!r} to the specimens table, or split by specimen",
         )
     return _joined_by_picture([str(g) for g in found], [s.image for s in landmarks])

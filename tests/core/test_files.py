@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ethomorph.core.files import atomic_path, write_text
 
 

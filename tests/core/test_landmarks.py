@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from ethomorph.core.errors import LabelError
 from ethomorph.core.landmarks import LandmarkSet, Specimen, concatenate
 

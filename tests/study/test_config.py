@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ethomorph.core.errors import StudyError
 from ethomorph.study.config import Study
 
@@ -33,11 +34,17 @@ def test_a_good_study_is_read_with_defaults(tmp_path):
         (("test = 0.2", "tset = 0.2"), r"split\.tset: unknown key; did you mean 'test'"),
         (("test = 0.2", "test = 1.5"), r"split\.test: found 1.5; input should be less than 1"),
         (("test = 0.2", "test = 0.9"), "test 0.9 and validation 0.15 leave nothing to train on"),
-        (('kind = "landmarks"', 'kind = "landmark"'), r"task\.wings\.kind: found 'landmark'; input should be 'landmarks'"),
+        (
+            ('kind = "landmarks"', 'kind = "landmark"'),
+            r"task\.wings\.kind: found 'landmark'; input should be 'landmarks'",
+        ),
         (('labels = "wings.tps"', ""), r"task\.wings\.labels: missing"),
         (('name = "Wings"', 'name = "Wings'), "not valid TOML"),
         (("[task.wings]", '[task."../x"]'), "cannot name a folder"),
-        (('labels = "wings.tps"', 'labels = "wings.tps"\ndistances = {femur = ["hip"]}'), "femur needs two landmark names"),
+        (
+            ('labels = "wings.tps"', 'labels = "wings.tps"\ndistances = {femur = ["hip"]}'),
+            "femur needs two landmark names",
+        ),
         (('labels = "wings.tps"', 'labels = "wings.tps"\nscale = {mm = 27}'), "landmarks and mm belong together"),
     ],
 )

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ethomorph.core.errors import StudyError
 from ethomorph.study.config import Study
 from ethomorph.study.run import Run, plain

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+
 from ethomorph.core.errors import StudyError
 from ethomorph.core.landmarks import LandmarkSet, Specimen
 from ethomorph.study.specimens import group_of, join_specimens, read_specimens

@@ -3,15 +3,18 @@ from __future__ import annotations
 from collections import defaultdict
 
 import pytest
-from ethomorph.core.errors import SplitError
-from ethomorph.study.split import assign_parts, fold_parts, warn_if_by_sample
 from hypothesis import given
 from hypothesis import strategies as st
+
+from ethomorph.core.errors import SplitError
+from ethomorph.study.split import assign_parts, fold_parts, warn_if_by_sample
 
 
 @given(
     groups=st.lists(st.text("abcdefghij", min_size=1, max_size=2), min_size=12, max_size=60),
-    test=st.floats(0.05, 0.45), validation=st.floats(0, 0.4), seed=st.integers(0, 99),
+    test=st.floats(0.05, 0.45),
+    validation=st.floats(0, 0.4),
+    seed=st.integers(0, 99),
 )
 def test_a_group_never_stands_in_two_parts_and_training_is_never_empty(groups, test, validation, seed):
     if len(set(groups)) < 3:
@@ -42,7 +45,14 @@ def test_same_seed_same_split_whatever_the_order_of_samples():
 
 def test_the_split_is_the_same_on_every_machine():
     assert assign_parts(list("abcdefgh"), test=0.25, validation=0.25, seed=0) == [
-        "train", "train", "validation", "test", "validation", "test", "train", "train",
+        "train",
+        "train",
+        "validation",
+        "test",
+        "validation",
+        "test",
+        "train",
+        "train",
     ]
 
 

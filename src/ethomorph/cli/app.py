@@ -14,12 +14,28 @@ import typer
 from ethomorph.cli import audit, compare, convert, demo, doctor, measure, new, predict, report, score, split, train
 
 app = typer.Typer(
-    name="ethomorph", no_args_is_help=True, add_completion=False, rich_markup_mode="markdown", pretty_exceptions_enable=False,
+    name="ethomorph",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
     help="Measurements that survive review, from radiographs, CT volumes, video and footprints.",
     epilog="Begin with `ethomorph demo`, or `ethomorph new wings --kind landmarks --labels wings.tps --images photos`.",
 )
 
-for verb in (demo.demo, new.new, convert.convert, audit.audit, split.split, train.train, predict.predict, score.score, compare.compare, report.report, doctor.doctor):
+for verb in (
+    demo.demo,
+    new.new,
+    convert.convert,
+    audit.audit,
+    split.split,
+    train.train,
+    predict.predict,
+    score.score,
+    compare.compare,
+    report.report,
+    doctor.doctor,
+):
     app.command()(verb)
 app.add_typer(measure.app, name="measure")
 
@@ -35,7 +51,9 @@ def show_version(asked: bool) -> None:
 @app.callback()
 def options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a failure.")] = False,
-    version: Annotated[bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and stop.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=show_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
 ) -> None:
     if debug:
         os.environ["ETHOMORPH_DEBUG"] = "1"

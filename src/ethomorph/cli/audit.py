@@ -14,7 +14,9 @@ from ethomorph.cli.train import Task
 def audit(
     study: Annotated[Path, typer.Argument(help="The study's folder.")],
     task: Task = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Folder for audit.json and audit.html; the study's where left out.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for audit.json and audit.html; the study's where left out.")
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -34,7 +34,12 @@ def compare(
     rows = [
         {"run": result["first"]["run"], result["metric"]: f"{result['first']['value']:.4g}"},
         {"run": result["second"]["run"], result["metric"]: f"{result['second']['value']:.4g}"},
-        {"run": "difference", result["metric"]: f"{Metric.from_dict(block)}, p = {p:.3g}" if p is not None else str(Metric.from_dict(block))},
+        {
+            "run": "difference",
+            result["metric"]: f"{Metric.from_dict(block)}, p = {p:.3g}"
+            if p is not None
+            else str(Metric.from_dict(block)),
+        },
     ]
     print_table(pd.DataFrame(rows))
     say_all(result["warnings"])

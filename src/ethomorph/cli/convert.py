@@ -13,10 +13,18 @@ from ethomorph.cli.output import Json, print_json, say_all, show_warnings_plainl
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="The file to read.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write; its name says the format.")],
-    images: Annotated[Path | None, typer.Option("--images", help="Folder of the pictures; needed where y must be turned over.")] = None,
-    gaps: Annotated[str, typer.Option("--gaps", help="Specimens of another landmark count: refuse, or missing.")] = "refuse",
-    source_format: Annotated[str | None, typer.Option("--from", help="Format of IN, where its name does not tell.")] = None,
-    target_format: Annotated[str | None, typer.Option("--to", help="Format of OUT, where its name does not tell.")] = None,
+    images: Annotated[
+        Path | None, typer.Option("--images", help="Folder of the pictures; needed where y must be turned over.")
+    ] = None,
+    gaps: Annotated[
+        str, typer.Option("--gaps", help="Specimens of another landmark count: refuse, or missing.")
+    ] = "refuse",
+    source_format: Annotated[
+        str | None, typer.Option("--from", help="Format of IN, where its name does not tell.")
+    ] = None,
+    target_format: Annotated[
+        str | None, typer.Option("--to", help="Format of OUT, where its name does not tell.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Convert landmarks between any two formats; says what the target cannot hold.

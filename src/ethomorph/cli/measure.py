@@ -21,8 +21,12 @@ def shape(
     labels: Labels,
     images: Images = None,
     out: Out = Path("shape.csv"),
-    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="A landmark that is not anatomy, such as a scale bar's end.")] = None,
-    gaps: Annotated[str, typer.Option("--gaps", help="Specimens of another landmark count: refuse, or missing.")] = "refuse",
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", help="A landmark that is not anatomy, such as a scale bar's end.")
+    ] = None,
+    gaps: Annotated[
+        str, typer.Option("--gaps", help="Specimens of another landmark count: refuse, or missing.")
+    ] = "refuse",
     picture: Annotated[Path | None, typer.Option("--picture", help="Also draw the shape space, a PNG.")] = None,
     json: Json = False,
 ) -> None:
@@ -41,11 +45,15 @@ def shape(
 def distances(
     labels: Labels,
     pairs: Annotated[list[str] | None, typer.Option("--pair", help="name=landmark,landmark; may be repeated.")] = None,
-    study: Annotated[Path | None, typer.Option("--study", help="Take names, pairs and scale from this study's task.")] = None,
+    study: Annotated[
+        Path | None, typer.Option("--study", help="Take names, pairs and scale from this study's task.")
+    ] = None,
     task: Annotated[str | None, typer.Option("--task", help="Which task of --study.")] = None,
     images: Images = None,
     out: Out = Path("distances.csv"),
-    mm_per_px: Annotated[float | None, typer.Option("--mm-per-px", min=0, help="The scale, where the file has none.")] = None,
+    mm_per_px: Annotated[
+        float | None, typer.Option("--mm-per-px", min=0, help="The scale, where the file has none.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Named distances between landmarks, in mm where a scale is known and in px beside it.
@@ -55,13 +63,21 @@ def distances(
     show_warnings_plainly()
     from ethomorph.workflow.measure import measure_distances
 
-    table, notes = measure_distances(labels, pairs=pairs or [], study=study, task=task, images=images, out=out, mm_per_px=mm_per_px)
+    table, notes = measure_distances(
+        labels, pairs=pairs or [], study=study, task=task, images=images, out=out, mm_per_px=mm_per_px
+    )
     _tell(table, notes, out, json)
 
 
 def _tell(table, notes: list[str], out: Path, json: bool) -> None:  # type: ignore[no-untyped-def]
     if json:
-        print_json({"out": str(out), "notes": notes, "rows": table.astype(object).where(table.notna(), None).to_dict("records")})
+        print_json(
+            {
+                "out": str(out),
+                "notes": notes,
+                "rows": table.astype(object).where(table.notna(), None).to_dict("records"),
+            }
+        )
         return
     say_all(notes)
     print(out)

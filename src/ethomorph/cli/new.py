@@ -14,8 +14,12 @@ def new(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="The study folder to make.")],
     kind: Annotated[str, typer.Option("--kind", help="landmarks, pose, segmentation, behavior or identity.")],
     labels: Annotated[Path, typer.Option("--labels", help="The label file, left where it is.")],
-    images: Annotated[Path | None, typer.Option("--images", help="The folder of the pictures, left where it is.")] = None,
-    specimens: Annotated[Path | None, typer.Option("--specimens", help="A CSV that says which individual, sex, site ... each is.")] = None,
+    images: Annotated[
+        Path | None, typer.Option("--images", help="The folder of the pictures, left where it is.")
+    ] = None,
+    specimens: Annotated[
+        Path | None, typer.Option("--specimens", help="A CSV that says which individual, sex, site ... each is.")
+    ] = None,
     name: Annotated[str | None, typer.Option("--name", help="The study's name.")] = None,
 ) -> None:
     """Make a study folder with a commented study.toml, after checking that labels and images fit.

@@ -49,7 +49,9 @@ def say_all(lines: Iterable[str]) -> None:
 
 def show_warnings_plainly() -> None:
     """Warnings as one line on standard error, without file names and source lines."""
-    warnings.showwarning = lambda message, category, *rest: say(f"warning: {message}") if category is UserWarning else None
+    warnings.showwarning = lambda message, category, *rest: (
+        say(f"warning: {message}") if category is UserWarning else None
+    )
 
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:

@@ -15,8 +15,12 @@ def predict(
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Pictures: files, folders or patterns.")],
     out: Annotated[Path, typer.Option("--out", help="The file to write: .tps, .csv, .xml, .mrk.json, .slp, ...")],
     sheet: Annotated[Path | None, typer.Option("--sheet", help="Also draw an overlay sheet, a PNG.")] = None,
-    distances: Annotated[Path | None, typer.Option("--distances", help="Also measure the task's named distances into this CSV.")] = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="List pictures that cannot be read and go on, instead of stopping.")] = False,
+    distances: Annotated[
+        Path | None, typer.Option("--distances", help="Also measure the task's named distances into this CSV.")
+    ] = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="List pictures that cannot be read and go on, instead of stopping.")
+    ] = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

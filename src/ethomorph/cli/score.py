@@ -12,9 +12,16 @@ from ethomorph.cli.output import Json, Quiet, print_json, print_table, say_all, 
 
 def score(
     run: Annotated[Path, typer.Argument(help="A run's folder, or its study for the newest run.")],
-    labels: Annotated[Path | None, typer.Option("--labels", help="Other labelled data; the run's own test part where left out.")] = None,
+    labels: Annotated[
+        Path | None, typer.Option("--labels", help="Other labelled data; the run's own test part where left out.")
+    ] = None,
     images: Annotated[Path | None, typer.Option("--images", help="The pictures of --labels.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", help="Where to write the scores; scores.json of the run, or scores-LABELS.json beside it.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", help="Where to write the scores; scores.json of the run, or scores-LABELS.json beside it."
+        ),
+    ] = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:

@@ -34,7 +34,16 @@ def split(
 
         write_text(out, table.to_csv(index=False))
     if json:
-        print_json({"by": opened.study.config.split.by, "parts": describe_split(opened, parts).to_dict("records"), "samples": table.to_dict("records")})
+        print_json(
+            {
+                "by": opened.study.config.split.by,
+                "parts": describe_split(opened, parts).to_dict("records"),
+                "samples": table.to_dict("records"),
+            }
+        )
         return
-    print_table(describe_split(opened, parts), title=f"split by {opened.study.config.split.by}, seed {opened.study.config.split.seed}")
+    print_table(
+        describe_split(opened, parts),
+        title=f"split by {opened.study.config.split.by}, seed {opened.study.config.split.seed}",
+    )
     say_all(opened.warnings)

@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from ethomorph.cli.output import Json, Quiet, parse_settings, print_json, print_table, say, say_all, show_warnings_plainly
+from ethomorph.cli.output import (
+    Json,
+    Quiet,
+    parse_settings,
+    print_json,
+    print_table,
+    say,
+    say_all,
+    show_warnings_plainly,
+)
 
 Task = Annotated[str | None, typer.Option("--task", help="Which task; may be left out where the study has one.")]
 
@@ -16,8 +25,13 @@ def train(
     study: Annotated[Path, typer.Argument(help="The study's folder.")],
     task: Task = None,
     run: Annotated[str | None, typer.Option("--run", help="The run's name; the time where left out.")] = None,
-    settings: Annotated[list[str] | None, typer.Option("--set", help="Change a key of the task for this run, key=value; may be repeated.")] = None,
-    max_minutes: Annotated[float | None, typer.Option("--max-minutes", min=0, help="Stop training after so long.")] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change a key of the task for this run, key=value; may be repeated."),
+    ] = None,
+    max_minutes: Annotated[
+        float | None, typer.Option("--max-minutes", min=0, help="Stop training after so long.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
     json: Json = False,
     quiet: Quiet = False,
@@ -31,11 +45,24 @@ def train(
     from ethomorph.workflow.train import train as train_task
 
     finished = train_task(
-        study, task=task, run=run, overrides=parse_settings(settings or []), max_minutes=max_minutes, resume=resume, progress=not quiet
+        study,
+        task=task,
+        run=run,
+        overrides=parse_settings(settings or []),
+        max_minutes=max_minutes,
+        resume=resume,
+        progress=not quiet,
     )
     scores = finished.read_json("scores.json")
     if json:
-        print_json({"run": str(finished.folder), "scores": scores, "health": finished.read_json("health.json"), "report": str(finished.report_file)})
+        print_json(
+            {
+                "run": str(finished.folder),
+                "scores": scores,
+                "health": finished.read_json("health.json"),
+                "report": str(finished.report_file),
+            }
+        )
         return
     print_table(metric_table(scores))
     say_all(scores["warnings"])

@@ -150,7 +150,9 @@ class LandmarkSet:
         """
         unknown = [name for name in names if name not in self.names]
         if unknown:
-            raise LabelError(f"no landmark {unknown[0]!r}", place=self.source, fix=f"the landmarks are {', '.join(self.names)}")
+            raise LabelError(
+                f"no landmark {unknown[0]!r}", place=self.source, fix=f"the landmarks are {', '.join(self.names)}"
+            )
         index = [self.names.index(name) for name in names]
         place = {old: new for new, old in enumerate(index)}
 
@@ -160,9 +162,17 @@ class LandmarkSet:
         def chosen(values: np.ndarray | None) -> np.ndarray | None:
             return None if values is None else values[index]
 
-        kept = [replace(s, points=s.points[index], confidence=chosen(s.confidence), spread=chosen(s.spread)) for s in self.specimens]
+        kept = [
+            replace(s, points=s.points[index], confidence=chosen(s.confidence), spread=chosen(s.spread))
+            for s in self.specimens
+        ]
         return replace(
-            self, specimens=kept, names=list(names), edges=renumbered(self.edges), symmetry=renumbered(self.symmetry), notes=list(self.notes)
+            self,
+            specimens=kept,
+            names=list(names),
+            edges=renumbered(self.edges),
+            symmetry=renumbered(self.symmetry),
+            notes=list(self.notes),
         )
 
     def image_paths(self) -> list[Path]:
@@ -184,7 +194,9 @@ class LandmarkSet:
 
         if self.dim != 2 or self.frame != "image":
             raise LabelError(
-                f"landmarks are {self.dim}-D in frame {self.frame!r}", place=self.source, fix="SLEAP holds 2-D image points"
+                f"landmarks are {self.dim}-D in frame {self.frame!r}",
+                place=self.source,
+                fix="SLEAP holds 2-D image points",
             )
         skeleton = sleap_io.Skeleton(nodes=self.names, edges=self.edges, symmetries=self.symmetry)
         frames: dict[str, sleap_io.LabeledFrame] = {}
@@ -197,7 +209,9 @@ class LandmarkSet:
                 instance = sleap_io.Instance.from_numpy(specimen.points, skeleton=skeleton)
             else:
                 instance = sleap_io.PredictedInstance.from_numpy(
-                    specimen.points, skeleton=skeleton, point_scores=specimen.confidence,
+                    specimen.points,
+                    skeleton=skeleton,
+                    point_scores=specimen.confidence,
                     score=float(np.nanmean(specimen.confidence)),
                 )
             frames[key].instances.append(instance)
@@ -213,7 +227,9 @@ def concatenate(sets: Sequence[LandmarkSet]) -> LandmarkSet:
                 f"{other.source or 'the second set'} has another landmark scheme than {first.source or 'the first'}",
                 fix="convert both to the same names and order first",
             )
-    return replace(first, specimens=[s for one in sets for s in one.specimens], notes=[n for one in sets for n in one.notes])
+    return replace(
+        first, specimens=[s for one in sets for s in one.specimens], notes=[n for one in sets for n in one.notes]
+    )
 
 
 def refuse_mixed_counts(landmarks: LandmarkSet) -> None:

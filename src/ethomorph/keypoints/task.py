@@ -56,7 +56,11 @@ class LandmarkTask(Task):
         self.landmarks.image_paths()
         if not len(self._trainable(parts, "train")):
             grades = self.section.grades
-            why = f"none of the training specimens is graded {' or '.join(grades.train)}" if grades else "no training specimens"
+            why = (
+                f"none of the training specimens is graded {' or '.join(grades.train)}"
+                if grades
+                else "no training specimens"
+            )
             raise SplitError(why, place=self.study.file, fix="change [split] or the grades that may train")
 
     def audit(self, parts: list[str] | None, *, progress: bool) -> Any:
@@ -69,7 +73,13 @@ class LandmarkTask(Task):
         train, validation = self._trainable(parts, "train"), self._trainable(parts, "validation")
         self.inputs += self.landmarks.image_paths()
         model = self._regressor(max_minutes)
-        model.fit(train, validation=validation if len(validation) else None, folder=run.folder, resume=resume, progress=progress)
+        model.fit(
+            train,
+            validation=validation if len(validation) else None,
+            folder=run.folder,
+            resume=resume,
+            progress=progress,
+        )
         model.save(run.model)
 
     def score(self, parts: list[str], run: Run, *, part: str, progress: bool) -> dict[str, Any]:
@@ -85,14 +95,21 @@ class LandmarkTask(Task):
             raise LabelError(
                 f"{len(truth.names)} landmarks ({', '.join(truth.names[:3])} ...) are not this run's "
                 f"{len(self.landmarks.names)} ({', '.join(self.landmarks.names[:3])} ...)",
-                place=labels, fix="bring both to the same names and order",
+                place=labels,
+                fix="bring both to the same names and order",
             )
         truth, _ = with_scale(truth, self.section.scale)
         part_of = run.read_split()
         train = self.landmarks.subset(i for i, s in enumerate(self.samples["sample"]) if part_of.get(s) == "train")
         predicted = LandmarkRegressor.load(run.model).predict(truth, progress=progress)
         groups = groups_of(truth, self.study.config.split.by)
-        header = {"task": self.name, "kind": "landmarks", "part": "other", "samples": len(truth), "groups": len(set(groups))}
+        header = {
+            "task": self.name,
+            "kind": "landmarks",
+            "part": "other",
+            "samples": len(truth),
+            "groups": len(set(groups)),
+        }
         return header | self._scores(truth, predicted, train)
 
     def chapters(self, parts: list[str], run: Run, folder: Path) -> list[Chapter]:
@@ -112,12 +129,17 @@ class LandmarkTask(Task):
         from ethomorph.keypoints.score import score_landmarks
 
         groups = groups_of(truth, self.study.config.split.by)
-        return score_landmarks(truth, predicted, groups=groups, training=train, repeat=self.repeat, anatomy=self.anatomy)
+        return score_landmarks(
+            truth, predicted, groups=groups, training=train, repeat=self.repeat, anatomy=self.anatomy
+        )
 
     def _regressor(self, max_minutes: float | None) -> LandmarkRegressor:
         return LandmarkRegressor(
-            method=self.section.method or "heatmap", settings=self.section.settings or None, enhancement=self.section.enhancement,
-            seed=self.study.config.split.seed, max_minutes=max_minutes,
+            method=self.section.method or "heatmap",
+            settings=self.section.settings or None,
+            enhancement=self.section.enhancement,
+            seed=self.study.config.split.seed,
+            max_minutes=max_minutes,
         )
 
     def _part(self, parts: list[str], wanted: str) -> LandmarkSet:
@@ -168,7 +190,11 @@ def with_scale(landmarks: LandmarkSet, section: ScaleSection | None) -> tuple[La
     given: float | dict[str, float] | None = section.mm_per_px if section else None
     ruler = Ruler(*section.landmarks, section.mm) if section and section.landmarks and section.mm else None
     if given is None and ruler is None:
-        given = {s.image or s.id: number(s.attributes["mm_per_px"], s.label) for s in landmarks if "mm_per_px" in s.attributes}
+        given = {
+            s.image or s.id: number(s.attributes["mm_per_px"], s.label)
+            for s in landmarks
+            if "mm_per_px" in s.attributes
+        }
     scales = find_scales(landmarks, given=given, ruler=ruler)
     return apply(landmarks, scales), scales.warnings
 
@@ -182,8 +208,15 @@ def number(text: str, place: str) -> float:
 
 
 def predict_new(
-    run: Run, section: TaskSection, inputs: list[str], *, out: Path, sheet: Path | None, distances: Path | None,
-    skip_bad: bool, progress: bool,
+    run: Run,
+    section: TaskSection,
+    inputs: list[str],
+    *,
+    out: Path,
+    sheet: Path | None,
+    distances: Path | None,
+    skip_bad: bool,
+    progress: bool,
 ) -> dict[str, Any]:
     """Predict pictures and write landmarks with scale, an overlay sheet and named distances as asked."""
     model = LandmarkRegressor.load(run.model)
@@ -196,7 +229,9 @@ def predict_new(
         from ethomorph.shape.distances import landmark_distances
 
         if not section.distances:
-            raise LabelError("no named distances", place=run.study().file, fix=f"add [task.{run.config()['task']}.distances]")
+            raise LabelError(
+                "no named distances", place=run.study().file, fix=f"add [task.{run.config()['task']}.distances]"
+            )
         table = landmark_distances(predicted, section.distances)
         write_text(distances, table.to_csv(index=False))
     notes += write_landmarks(predicted, out)
@@ -206,6 +241,10 @@ def predict_new(
         draw_sheet(predicted, sheet)
     missing = sum(s.attributes.get("status") == "not found" for s in predicted)
     return {
-        "out": str(out), "images": len(predicted.image_paths()), "found": len(predicted) - missing, "not_found": missing,
-        "skipped": model.skipped_ if skip_bad else [], "notes": notes,
+        "out": str(out),
+        "images": len(predicted.image_paths()),
+        "found": len(predicted) - missing,
+        "not_found": missing,
+        "skipped": model.skipped_ if skip_bad else [],
+        "notes": notes,
     }

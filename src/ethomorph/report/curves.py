@@ -16,7 +16,13 @@ def draw_curves(history: pd.DataFrame, path: Path) -> Path:
     for ax, (title, columns) in zip(axes, panels.items(), strict=True):
         for column in columns:
             known = history[["epoch", column]].dropna()
-            ax.plot(known["epoch"], known[column], label=column.replace("_", " "), marker="o" if len(known) < 12 else None, ms=3)
+            ax.plot(
+                known["epoch"],
+                known[column],
+                label=column.replace("_", " "),
+                marker="o" if len(known) < 12 else None,
+                ms=3,
+            )
         ax.set(title=title, xlabel="epoch")
         if len(columns) > 1:
             ax.legend(frameon=False)
@@ -27,7 +33,9 @@ def draw_curves(history: pd.DataFrame, path: Path) -> Path:
 
 
 def _panels(history: pd.DataFrame) -> dict[str, list[str]]:
-    numeric = [c for c in history.columns if c not in ("epoch", "seconds") and pd.api.types.is_numeric_dtype(history[c])]
+    numeric = [
+        c for c in history.columns if c not in ("epoch", "seconds") and pd.api.types.is_numeric_dtype(history[c])
+    ]
     numeric = [c for c in numeric if history[c].notna().any()]
     losses = [c for c in numeric if c.endswith("loss")]
     panels = {"loss": losses} if losses else {}

@@ -25,7 +25,9 @@ def write_page(path: str | Path, *, title: str, subtitle: str, chapters: list[Ch
     style = resources.files("ethomorph.report").joinpath("page.css").read_text(encoding="utf-8")
     contents = "".join(f'<a href="#{_anchor(c.title)}">{html.escape(c.title)}</a>' for c in chapters)
     body = "\n".join(_chapter(chapter) for chapter in chapters)
-    return write_text(path, f"""<!doctype html>
+    return write_text(
+        path,
+        f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -43,7 +45,8 @@ def write_page(path: str | Path, *, title: str, subtitle: str, chapters: list[Ch
 </main>
 </body>
 </html>
-""")
+""",
+    )
 
 
 def card(label: str, value: str, detail: str = "", tone: str = "") -> str:
@@ -68,7 +71,9 @@ def _part(part: Part) -> str:
     caption = html.escape(part.caption)
     if part.figure is not None:
         alt = html.escape(part.caption or part.title or "figure")
-        return f'{title}<figure><img src="{embedded(part.figure)}" alt="{alt}"><figcaption>{caption}</figcaption></figure>'
+        return (
+            f'{title}<figure><img src="{embedded(part.figure)}" alt="{alt}"><figcaption>{caption}</figcaption></figure>'
+        )
     if part.table is not None:
         note = f'<p class="caption">{caption}</p>' if caption else ""
         return f"{title}{table_html(part.table)}{note}"

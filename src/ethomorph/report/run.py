@@ -28,16 +28,20 @@ def write_run_report(task: Task, parts: list[str], run: Run) -> Path:
             provenance_chapter(run),
         ]
         return write_page(
-            run.report_file, title=f"{task.study.config.study.name}: {task.name}",
+            run.report_file,
+            title=f"{task.study.config.study.name}: {task.name}",
             subtitle=f"{task.section.kind}, run {run.folder.name}, {scores['samples']} {scores['part']} samples of {scores['groups']} "
             f"{task.study.config.split.by}s that training never saw",
-            lead=_cards(task, scores, health), chapters=chapters,
+            lead=_cards(task, scores, health),
+            chapters=chapters,
         )
 
 
 def scores_chapter(scores: dict[str, Any]) -> Chapter:
     """Every metric with interval and count, the baselines, and what must be said about them."""
-    parts = [Part(table=metric_table(scores), caption="95 % intervals by bootstrap over groups. n counts what was averaged.")]
+    parts = [
+        Part(table=metric_table(scores), caption="95 % intervals by bootstrap over groups. n counts what was averaged.")
+    ]
     parts += [Part(text=f"Note: {warning}") for warning in scores["warnings"]]
     return Chapter("Scores", parts)
 
@@ -59,7 +63,11 @@ def training_chapter(run: Run, health: dict[str, Any], folder: Path) -> Chapter:
     if run.history_file.is_file():
         history = pd.read_csv(run.history_file)
         if len(history):
-            parts.append(Part(figure=draw_curves(history, folder / "curves.png"), caption="Training history, one point an epoch."))
+            parts.append(
+                Part(
+                    figure=draw_curves(history, folder / "curves.png"), caption="Training history, one point an epoch."
+                )
+            )
     return Chapter("Training", parts)
 
 
@@ -67,8 +75,11 @@ def provenance_chapter(run: Run) -> Chapter:
     """What was run, on what, with what."""
     record = run.read_json("provenance.json")
     rows = {
-        "seed": record["seed"], "seconds": record["seconds"], "peak memory (MiB)": record["peak_memory_mb"],
-        **record["machine"], **record["versions"],
+        "seed": record["seed"],
+        "seconds": record["seconds"],
+        "peak memory (MiB)": record["peak_memory_mb"],
+        **record["machine"],
+        **record["versions"],
     }
     table = pd.DataFrame({"what": list(rows), "value": [str(v) for v in rows.values()]})
     files = f"{len(record['inputs'])} input files, hashed in provenance.json"
@@ -88,7 +99,11 @@ def _cards(task: Task, scores: dict[str, Any], health: dict[str, Any]) -> str:
 
 def _value_and_detail(block: dict[str, Any]) -> tuple[str, str]:
     cells = _cells(block)
-    interval = f"95 % interval {cells['95 % interval']}" if block["value"] is not None and block.get("low") is not None else cells["95 % interval"]
+    interval = (
+        f"95 % interval {cells['95 % interval']}"
+        if block["value"] is not None and block.get("low") is not None
+        else cells["95 % interval"]
+    )
     return cells["value"], f"{interval}, n = {cells['n']}"
 
 

@@ -28,7 +28,9 @@ class StudySection(Section):
     """``[study]``"""
 
     name: str
-    specimens: Path | None = Field(None, description="CSV: specimen, group, sex, age, site, date, observer, mm_per_px, ...")
+    specimens: Path | None = Field(
+        None, description="CSV: specimen, group, sex, age, site, date, observer, mm_per_px, ..."
+    )
 
 
 class SplitSection(Section):
@@ -77,7 +79,9 @@ class TaskSection(Section):
     images: Path | None = None
     method: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict, description="the method's own settings")
-    enhancement: dict[str, Any] | str | None = Field(None, description="a preset's name or parameters; never touches files")
+    enhancement: dict[str, Any] | str | None = Field(
+        None, description="a preset's name or parameters; never touches files"
+    )
     grades: GradesSection | None = None
     scale: ScaleSection | None = None
     repeat: Path | None = Field(None, description="a second coding of the same specimens, for human repeat error")
@@ -137,17 +141,23 @@ class Study:
         """As `path`; raises StudyError naming `key` where nothing is there."""
         path = self.path(relative)
         if not path.exists():
-            raise StudyError(f"{key}: {relative} does not exist", place=self.file, fix=f"correct the path, looked for {path}")
+            raise StudyError(
+                f"{key}: {relative} does not exist", place=self.file, fix=f"correct the path, looked for {path}"
+            )
         return path
 
     def task(self, name: str | None = None) -> tuple[str, TaskSection]:
         """The task of that name, or the only one. Raises StudyError naming the tasks there are."""
         tasks = self.config.task
         if not tasks:
-            raise StudyError("no [task.NAME] table", place=self.file, fix="describe one thing to learn, see `ethomorph new --help`")
+            raise StudyError(
+                "no [task.NAME] table", place=self.file, fix="describe one thing to learn, see `ethomorph new --help`"
+            )
         if name is None:
             if len(tasks) > 1:
-                raise StudyError(f"{len(tasks)} tasks: {', '.join(tasks)}", place=self.file, fix="choose one with --task")
+                raise StudyError(
+                    f"{len(tasks)} tasks: {', '.join(tasks)}", place=self.file, fix="choose one with --task"
+                )
             name = next(iter(tasks))
         if name not in tasks:
             raise StudyError(f"no task {name!r}", place=self.file, fix=f"choose one of: {', '.join(tasks)}")
@@ -156,7 +166,11 @@ class Study:
 
 def _parse(file: Path) -> StudyConfig:
     if not file.is_file():
-        raise StudyError("no study.toml here", place=file.parent, fix="make a study with `ethomorph new DIR --kind KIND --labels FILE`")
+        raise StudyError(
+            "no study.toml here",
+            place=file.parent,
+            fix="make a study with `ethomorph new DIR --kind KIND --labels FILE`",
+        )
     try:
         document = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:

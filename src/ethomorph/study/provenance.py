@@ -12,7 +12,17 @@ from typing import Any
 
 from ethomorph.core.files import sha256
 
-LIBRARIES = ("numpy", "scipy", "scikit-learn", "pandas", "torch", "lightning", "dlib-bin", "opencv-python-headless", "sleap-io")
+LIBRARIES = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pandas",
+    "torch",
+    "lightning",
+    "dlib-bin",
+    "opencv-python-headless",
+    "sleap-io",
+)
 
 
 class Stopwatch:
@@ -26,7 +36,9 @@ class Stopwatch:
         return round(time.monotonic() - self._start, 3)
 
 
-def describe_run(*, command: list[str], seed: int, inputs: Iterable[Path], root: Path, seconds: float) -> dict[str, Any]:
+def describe_run(
+    *, command: list[str], seed: int, inputs: Iterable[Path], root: Path, seconds: float
+) -> dict[str, Any]:
     """The content of provenance.json.
 
     Parameters

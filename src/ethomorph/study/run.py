@@ -57,7 +57,9 @@ class Run:
             return cls(folder)
         found = [*folder.glob("*/config.toml"), *folder.glob("runs/*/*/config.toml")] if folder.is_dir() else []
         if not found:
-            raise StudyError("no run here (config.toml is missing)", place=folder, fix="name a folder under runs/<task>/")
+            raise StudyError(
+                "no run here (config.toml is missing)", place=folder, fix="name a folder under runs/<task>/"
+            )
         return cls(max(found, key=lambda file: file.stat().st_mtime).parent)
 
     @property

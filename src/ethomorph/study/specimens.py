@@ -26,11 +26,15 @@ def read_specimens(path: str | Path) -> pd.DataFrame:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError, ValueError) as error:
         raise StudyError(f"not a table that can be read: {error}", place=path, fix="save it as CSV in UTF-8") from None
     except OSError as error:
-        raise StudyError(f"cannot be opened ({error.strerror})", place=path, fix="correct `specimens` in study.toml") from None
+        raise StudyError(
+            f"cannot be opened ({error.strerror})", place=path, fix="correct `specimens` in study.toml"
+        ) from None
     table.columns = [str(column).strip() for column in table.columns]
     if "specimen" not in table.columns:
         raise StudyError(
-            f"no column 'specimen' among {', '.join(table.columns)}", place=path, fix="name the individual's column 'specimen'"
+            f"no column 'specimen' among {', '.join(table.columns)}",
+            place=path,
+            fix="name the individual's column 'specimen'",
         )
     if table.empty:
         raise StudyError("no rows", place=path, fix="add a row for each specimen")
@@ -61,7 +65,8 @@ def join_specimens(landmarks: LandmarkSet, table: pd.DataFrame, *, place: str | 
     if landmarks.specimens and not used:
         raise StudyError(
             f"no row's {key} fits any label, such as {landmarks[0].label!r} against {next(iter(rows), 'no row')!r}",
-            place=place, fix=f"write {key} exactly as the label file does",
+            place=place,
+            fix=f"write {key} exactly as the label file does",
         )
     said = []
     if unmatched:

@@ -16,9 +16,7 @@ from ethomorph.core.errors import SplitError
 PARTS = ("train", "validation", "test")
 
 
-def assign_parts(
-    groups: Sequence[str], *, test: float = 0.25, validation: float = 0.15, seed: int = 0
-) -> list[str]:
+def assign_parts(groups: Sequence[str], *, test: float = 0.25, validation: float = 0.15, seed: int = 0) -> list[str]:
     """The part of each sample: ``train``, ``validation`` or ``test``; a group is never divided.
 
     Parameters

@@ -101,7 +101,9 @@ def open_task(study: Study, name: str | None = None, overrides: dict[str, Any] |
     if overrides:
         section = _overridden(study, name, section, overrides)
     if section.kind not in ROOMS:
-        raise StudyError(f"task.{name}.kind: {section.kind!r} is not built yet", place=study.file, fix=f"kinds: {', '.join(ROOMS)}")
+        raise StudyError(
+            f"task.{name}.kind: {section.kind!r} is not built yet", place=study.file, fix=f"kinds: {', '.join(ROOMS)}"
+        )
     task: Task = import_module(ROOMS[section.kind]).TASK(study, name, section)
     task.load()
     return task
@@ -119,7 +121,9 @@ def _overridden(study: Study, name: str, section: TaskSection, overrides: dict[s
         for key in path:
             table = table.setdefault(key, {})
             if not isinstance(table, dict):
-                raise StudyError(f"--set {dotted}: {key} is not a table", place=study.file, fix="use a key of [task.NAME]")
+                raise StudyError(
+                    f"--set {dotted}: {key} is not a table", place=study.file, fix="use a key of [task.NAME]"
+                )
         table[last] = value
     try:
         return TaskSection.model_validate(document)

@@ -45,15 +45,20 @@ def audit_study(
     with tempfile.TemporaryDirectory() as scratch:
         chapters = [Chapter("Findings", [findings_part(result["findings"], none="Nothing to object to.")])]
         if parts is not None:
-            chapters.append(Chapter("Split", [Part(table=describe_split(opened, parts), caption=f"by {study.config.split.by}")]))
+            chapters.append(
+                Chapter("Split", [Part(table=describe_split(opened, parts), caption=f"by {study.config.split.by}")])
+            )
         figures = audit.draw(Path(scratch))
         if figures:
             chapters.append(Chapter("Pictures", figures))
         if notes:
             chapters.append(Chapter("Notes", [Part(text=note) for note in notes]))
         page = write_page(
-            target / "audit.html", title=f"{study.config.study.name}: audit of {opened.name}",
-            subtitle="Is this data set fit to learn from?", lead=_cards(result, opened.samples), chapters=chapters,
+            target / "audit.html",
+            title=f"{study.config.study.name}: audit of {opened.name}",
+            subtitle="Is this data set fit to learn from?",
+            lead=_cards(result, opened.samples),
+            chapters=chapters,
         )
     return result, {"json": target / "audit.json", "html": page}
 
@@ -61,7 +66,8 @@ def audit_study(
 def findings_table(result: dict[str, Any]) -> pd.DataFrame:
     """A row a finding for the terminal."""
     rows = [
-        {"severity": f["severity"], "rule": f["rule"].replace("_", " "), "evidence": _short(f["evidence"])} for f in result["findings"]
+        {"severity": f["severity"], "rule": f["rule"].replace("_", " "), "evidence": _short(f["evidence"])}
+        for f in result["findings"]
     ]
     return pd.DataFrame(rows, columns=["severity", "rule", "evidence"])
 
@@ -73,8 +79,10 @@ def _short(evidence: Any) -> str:
 
 
 def _cards(result: dict[str, Any], samples: pd.DataFrame) -> str:
-    return cards([
-        card("verdict", result["verdict"], f"{len(result['findings'])} finding(s)", result["verdict"]),
-        card("samples", str(len(samples))),
-        card("groups", str(samples["group"].nunique()), "independent units"),
-    ])
+    return cards(
+        [
+            card("verdict", result["verdict"], f"{len(result['findings'])} finding(s)", result["verdict"]),
+            card("samples", str(len(samples))),
+            card("groups", str(samples["group"].nunique()), "independent units"),
+        ]
+    )

@@ -29,7 +29,10 @@ def compare(first: str | Path, second: str | Path) -> dict[str, Any]:
     tables = [_scored(run) for run in runs]
     names = [table.columns[-1] for table in tables]
     if names[0] != names[1]:
-        raise StudyError(f"{runs[0].folder.name} is scored by {names[0]}, {runs[1].folder.name} by {names[1]}", fix="compare runs of one kind")
+        raise StudyError(
+            f"{runs[0].folder.name} is scored by {names[0]}, {runs[1].folder.name} by {names[1]}",
+            fix="compare runs of one kind",
+        )
     both = tables[0].merge(tables[1], on="sample", suffixes=("", "_second"))
     if both.empty:
         raise StudyError("the two runs have no test sample in common", fix="train both with the same [split]")
@@ -45,7 +48,9 @@ def compare(first: str | Path, second: str | Path) -> dict[str, Any]:
         warnings.append(f"{int((~known).sum())} sample(s) have no value in one of the runs and are left out")
     if not known.any():
         raise StudyError("no sample has a value in both runs", fix="look at the runs' scores")
-    difference = paired_difference(a[known].to_numpy(), b[known].to_numpy(), both["group"][known].tolist(), unit=_unit(metric))
+    difference = paired_difference(
+        a[known].to_numpy(), b[known].to_numpy(), both["group"][known].tolist(), unit=_unit(metric)
+    )
     return {
         "metric": metric,
         "first": {"run": str(runs[0].folder), "value": float(a[known].mean())},

@@ -93,16 +93,26 @@ def run_demo(out: str | Path = "demo", *, progress: bool = True) -> Path:
     difference = compare(network.folder, trees.folder)
     with step("predicting new radiographs, measuring distances in mm and shape"):
         done = predict(
-            network.folder, [str(out / "new" / "images")], out=out / "new" / "predicted.tps", sheet=out / "new" / "predicted.png",
-            distances=out / "new" / "distances.csv", progress=False,
+            network.folder,
+            [str(out / "new" / "images")],
+            out=out / "new" / "predicted.tps",
+            sheet=out / "new" / "predicted.png",
+            distances=out / "new" / "distances.csv",
+            progress=False,
         )
         shape, _ = measure_shape(
-            out / "new" / "predicted.tps", images=out / "new" / "images", out=out / "new" / "shape.csv",
-            exclude=["scale_start", "scale_end"], picture=None,
+            out / "new" / "predicted.tps",
+            images=out / "new" / "images",
+            out=out / "new" / "shape.csv",
+            exclude=["scale_start", "scale_end"],
+            picture=None,
         )
     distances = pd.read_csv(out / "new" / "distances.csv")
     say_table(distances.pivot(index="image", columns="distance", values="mm").round(2).reset_index())
-    print(f"  {done['found']} specimens in {done['images']} new radiographs; shape of each in {out / 'new' / 'shape.csv'}", file=sys.stderr)
+    print(
+        f"  {done['found']} specimens in {done['images']} new radiographs; shape of each in {out / 'new' / 'shape.csv'}",
+        file=sys.stderr,
+    )
     return write_demo_report(out, task, parts, [trees, network], difference, audit, distances, shape)
 
 
@@ -118,7 +128,14 @@ def make_sample(out: Path) -> None:
 
 
 def write_demo_report(
-    out: Path, task, parts: list[str], runs: list[Run], difference: dict, audit: dict, distances: pd.DataFrame, shape: pd.DataFrame
+    out: Path,
+    task,
+    parts: list[str],
+    runs: list[Run],
+    difference: dict,
+    audit: dict,
+    distances: pd.DataFrame,
+    shape: pd.DataFrame,
 ) -> Path:  # type: ignore[no-untyped-def]
     """One page that tells the demo's whole story; returns its path."""
     import tempfile
@@ -126,7 +143,10 @@ def write_demo_report(
     trees, network = runs
     scores = network.read_json("scores.json")
     main = scores["metrics"][task.main_metric]
-    rows = [{"method": run.folder.parent.name, **metric_table(run.read_json("scores.json")).iloc[0].to_dict()} for run in runs]
+    rows = [
+        {"method": run.folder.parent.name, **metric_table(run.read_json("scores.json")).iloc[0].to_dict()}
+        for run in runs
+    ]
     gap = difference["difference"]
     said = f"network minus trees, paired by individual: {gap['value']:.3g} px"
     if gap.get("low") is not None:
@@ -136,23 +156,62 @@ def write_demo_report(
             Chapter("Two methods", [Part(table=pd.DataFrame(rows)), Part(text=said)]),
             scores_chapter(scores),
             *task.chapters(parts, network, Path(scratch)),
-            Chapter("New radiographs", [
-                Part(figure=out / "new" / "predicted.png", caption="Predicted landmarks on radiographs without labels; the last is empty."),
-                Part(title="Distances", table=_rounded(distances.drop(columns=["specimen", "note"]))),
-                Part(title="Shape", table=_rounded(shape[["image", "centroid_size_mm", "procrustes_distance", "pc1", "pc2"]])),
-            ]),
-            Chapter("Audit", [findings_part(audit["findings"], none="Nothing to object to."), Part(table=describe_split(task, parts))]),
-            Chapter("Training", [findings_part(network.read_json("health.json")["findings"], none="The health monitor found nothing to object to.")]),
+            Chapter(
+                "New radiographs",
+                [
+                    Part(
+                        figure=out / "new" / "predicted.png",
+                        caption="Predicted landmarks on radiographs without labels; the last is empty.",
+                    ),
+                    Part(title="Distances", table=_rounded(distances.drop(columns=["specimen", "note"]))),
+                    Part(
+                        title="Shape",
+                        table=_rounded(shape[["image", "centroid_size_mm", "procrustes_distance", "pc1", "pc2"]]),
+                    ),
+                ],
+            ),
+            Chapter(
+                "Audit",
+                [
+                    findings_part(audit["findings"], none="Nothing to object to."),
+                    Part(table=describe_split(task, parts)),
+                ],
+            ),
+            Chapter(
+                "Training",
+                [
+                    findings_part(
+                        network.read_json("health.json")["findings"],
+                        none="The health monitor found nothing to object to.",
+                    )
+                ],
+            ),
         ]
         return write_page(
-            out / "report.html", title="ethomorph on simulated lizards",
+            out / "report.html",
+            title="ethomorph on simulated lizards",
             subtitle=f"{len(task.samples)} radiographs of {task.samples['group'].nunique()} individuals, simulated with known truth",
-            lead=cards([
-                card("mean error, network", f"{main['value']:.2f} px", f"{scores['samples']} test radiographs of {scores['groups']} individuals"),
-                card("mean error, trees", f"{trees.read_json('scores.json')['metrics'][task.main_metric]['value']:.2f} px", "same radiographs"),
-                card("audit", audit["verdict"], f"{len(audit['findings'])} finding(s)", audit["verdict"]),
-                card("training health", network.read_json("health.json")["verdict"], "", network.read_json("health.json")["verdict"]),
-            ]),
+            lead=cards(
+                [
+                    card(
+                        "mean error, network",
+                        f"{main['value']:.2f} px",
+                        f"{scores['samples']} test radiographs of {scores['groups']} individuals",
+                    ),
+                    card(
+                        "mean error, trees",
+                        f"{trees.read_json('scores.json')['metrics'][task.main_metric]['value']:.2f} px",
+                        "same radiographs",
+                    ),
+                    card("audit", audit["verdict"], f"{len(audit['findings'])} finding(s)", audit["verdict"]),
+                    card(
+                        "training health",
+                        network.read_json("health.json")["verdict"],
+                        "",
+                        network.read_json("health.json")["verdict"],
+                    ),
+                ]
+            ),
             chapters=chapters,
         )
 

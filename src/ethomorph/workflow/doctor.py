@@ -28,7 +28,12 @@ def describe_installation() -> dict[str, Any]:
         import torch  # noqa: F401  (so that the machine's accelerator is known)
     parts = [_part(ability, *names) for ability, names in PARTS.items()]
     free = shutil.disk_usage(".").free / 2**30
-    return {"machine": machine() | {"free_disk_gb": round(free, 1)}, "versions": versions(), "parts": parts, "warnings": _warnings()}
+    return {
+        "machine": machine() | {"free_disk_gb": round(free, 1)},
+        "versions": versions(),
+        "parts": parts,
+        "warnings": _warnings(),
+    }
 
 
 def _part(ability: str, module: str, distribution: str, extra: str) -> dict[str, str]:
@@ -44,5 +49,7 @@ def _warnings() -> list[str]:
     try:
         import torchvision  # noqa: F401
     except Exception as error:
-        return [f"torchvision is installed but broken ({type(error).__name__}); it stops lightning: pip uninstall torchvision"]
+        return [
+            f"torchvision is installed but broken ({type(error).__name__}); it stops lightning: pip uninstall torchvision"
+        ]
     return []

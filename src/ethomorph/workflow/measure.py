@@ -14,8 +14,13 @@ if TYPE_CHECKING:
 
 
 def measure_shape(
-    labels: str | Path, *, images: str | Path | None = None, out: str | Path, exclude: list[str] | None = None,
-    gaps: str = "refuse", picture: str | Path | None = None,
+    labels: str | Path,
+    *,
+    images: str | Path | None = None,
+    out: str | Path,
+    exclude: list[str] | None = None,
+    gaps: str = "refuse",
+    picture: str | Path | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Superimpose a file's specimens and write a row each; returns the table and what had to be said.
 
@@ -37,8 +42,14 @@ def measure_shape(
 
 
 def measure_distances(
-    labels: str | Path, *, pairs: list[str] | None = None, study: str | Path | None = None, task: str | None = None,
-    images: str | Path | None = None, out: str | Path, mm_per_px: float | None = None,
+    labels: str | Path,
+    *,
+    pairs: list[str] | None = None,
+    study: str | Path | None = None,
+    task: str | None = None,
+    images: str | Path | None = None,
+    out: str | Path,
+    mm_per_px: float | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Measure named distances on a file's specimens and write a row each; returns the table and what had to be said.
 
@@ -83,7 +94,9 @@ def parse_pair(text: str) -> tuple[str, tuple[str, str]]:
     name, equals, ends = text.partition("=")
     a, comma, b = ends.partition(",")
     if not (equals and comma and name.strip() and a.strip() and b.strip()) or "," in b:
-        raise LabelError(f"--pair {text!r}: not name=landmark,landmark", fix="write for example --pair femur=hip_left,knee_left")
+        raise LabelError(
+            f"--pair {text!r}: not name=landmark,landmark", fix="write for example --pair femur=hip_left,knee_left"
+        )
     return name.strip(), (a.strip(), b.strip())
 
 

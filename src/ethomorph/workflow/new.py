@@ -51,8 +51,13 @@ method = "heatmap"     # heatmap (a network, most exact) or ert (regression tree
 
 
 def new_study(
-    folder: str | Path, *, kind: str, labels: str | Path, images: str | Path | None = None,
-    specimens: str | Path | None = None, name: str | None = None,
+    folder: str | Path,
+    *,
+    kind: str,
+    labels: str | Path,
+    images: str | Path | None = None,
+    specimens: str | Path | None = None,
+    name: str | None = None,
 ) -> tuple[Path, list[str]]:
     """Write study.toml into a new or empty place and check that it can be loaded.
 
@@ -77,9 +82,15 @@ def new_study(
         if path is not None and not Path(path).exists():
             raise StudyError(f"{option}: does not exist", place=path, fix="correct the path")
     text = TEMPLATE.format(
-        name=quoted(name or folder.resolve().name), kind=kind, task=task_name(labels), labels=quoted(_seen_from(folder, labels)),
-        images=f"images = {quoted(_seen_from(folder, images))}" if images else '# images = "photos"    # folder of the pictures',
-        specimens=f"specimens = {quoted(_seen_from(folder, specimens))}" if specimens
+        name=quoted(name or folder.resolve().name),
+        kind=kind,
+        task=task_name(labels),
+        labels=quoted(_seen_from(folder, labels)),
+        images=f"images = {quoted(_seen_from(folder, images))}"
+        if images
+        else '# images = "photos"    # folder of the pictures',
+        specimens=f"specimens = {quoted(_seen_from(folder, specimens))}"
+        if specimens
         else '# specimens = "specimens.csv"   # columns specimen or image, then sex, age, site, ...',
     )
     was_there = folder.exists()

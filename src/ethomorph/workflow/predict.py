@@ -12,8 +12,14 @@ from ethomorph.study.task import ROOMS
 
 
 def predict(
-    run: str | Path, inputs: list[str], *, out: str | Path, sheet: str | Path | None = None, distances: str | Path | None = None,
-    skip_bad: bool = False, progress: bool = True,
+    run: str | Path,
+    inputs: list[str],
+    *,
+    out: str | Path,
+    sheet: str | Path | None = None,
+    distances: str | Path | None = None,
+    skip_bad: bool = False,
+    progress: bool = True,
 ) -> dict[str, Any]:
     """Predict files, folders or patterns and write them in the task's native format, or another by the name of `out`.
 
@@ -29,6 +35,12 @@ def predict(
     section = TaskSection.model_validate(opened.config()["section"])
     room = import_module(ROOMS[section.kind])
     return room.predict_new(
-        opened, section, inputs, out=Path(out), sheet=Path(sheet) if sheet else None,
-        distances=Path(distances) if distances else None, skip_bad=skip_bad, progress=progress,
+        opened,
+        section,
+        inputs,
+        out=Path(out),
+        sheet=Path(sheet) if sheet else None,
+        distances=Path(distances) if distances else None,
+        skip_bad=skip_bad,
+        progress=progress,
     )

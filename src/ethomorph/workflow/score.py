@@ -11,7 +11,11 @@ from ethomorph.workflow.train import reopen, score_run, write_report
 
 
 def score(
-    run: str | Path, *, labels: str | Path | None = None, images: str | Path | None = None, out: str | Path | None = None,
+    run: str | Path,
+    *,
+    labels: str | Path | None = None,
+    images: str | Path | None = None,
+    out: str | Path | None = None,
     progress: bool = True,
 ) -> dict[str, Any]:
     """Scores of a run, as scores.json has them.

@@ -24,13 +24,23 @@ def split_task(task: Task) -> list[str]:
 
 def describe_split(task: Task, parts: list[str]) -> pd.DataFrame:
     """A row a part: how many samples and groups."""
-    table = task.samples.assign(part=parts).groupby("part", sort=False).agg(samples=("sample", "size"), groups=("group", "nunique"))
+    table = (
+        task.samples.assign(part=parts)
+        .groupby("part", sort=False)
+        .agg(samples=("sample", "size"), groups=("group", "nunique"))
+    )
     return table.reindex([p for p in ("train", "validation", "test") if p in table.index]).reset_index()
 
 
 def train(
-    folder: str | Path, *, task: str | None = None, run: str | None = None, overrides: dict[str, Any] | None = None,
-    max_minutes: float | None = None, resume: bool = False, progress: bool = True,
+    folder: str | Path,
+    *,
+    task: str | None = None,
+    run: str | None = None,
+    overrides: dict[str, Any] | None = None,
+    max_minutes: float | None = None,
+    resume: bool = False,
+    progress: bool = True,
 ) -> Run:
     """Train one task and score its test part.
 
@@ -69,7 +79,13 @@ def train(
     score_run(opened, parts, place, progress=progress)
     place.write_json(
         "provenance.json",
-        describe_run(command=sys.argv, seed=study.config.split.seed, inputs=opened.inputs, root=study.folder, seconds=watch.seconds),
+        describe_run(
+            command=sys.argv,
+            seed=study.config.split.seed,
+            inputs=opened.inputs,
+            root=study.folder,
+            seconds=watch.seconds,
+        ),
     )
     write_report(opened, parts, place)
     return place
@@ -79,8 +95,11 @@ def score_run(task: Task, parts: list[str], run: Run, *, part: str = "test", pro
     """Score one part and write scores.json; an empty part gives nulls with the reason."""
     chosen = task.samples[[p == part for p in parts]]
     header = {
-        "task": task.name, "kind": task.section.kind, "part": part,
-        "samples": len(chosen), "groups": int(chosen["group"].nunique()),
+        "task": task.name,
+        "kind": task.section.kind,
+        "part": part,
+        "samples": len(chosen),
+        "groups": int(chosen["group"].nunique()),
     }
     if len(chosen):
         block = task.score(parts, run, part=part, progress=progress)
@@ -116,7 +135,8 @@ def reopen(run: Run, study: Study | None = None) -> tuple[Task, list[str]]:
     new = [sample for sample in task.samples["sample"] if sample not in part_of]
     if new:
         raise StudyError(
-            f"{len(new)} sample(s) were labelled after this run's split, such as {new[0]!r}", place=run.split_file,
+            f"{len(new)} sample(s) were labelled after this run's split, such as {new[0]!r}",
+            place=run.split_file,
             fix="train a new run",
         )
     return task, [part_of[sample] for sample in task.samples["sample"]]
@@ -125,14 +145,16 @@ def reopen(run: Run, study: Study | None = None) -> tuple[Task, list[str]]:
 def _resolved(task: Task, max_minutes: float | None) -> dict[str, Any]:
     from ethomorph import __version__
 
-    return plain({
-        "ethomorph": __version__,
-        "task": task.name,
-        "max_minutes": max_minutes,
-        "split": task.study.config.split.model_dump(),
-        "section": task.section.model_dump(exclude_unset=True) | {"kind": task.section.kind},
-        "resolved": task.resolved(),
-    })
+    return plain(
+        {
+            "ethomorph": __version__,
+            "task": task.name,
+            "max_minutes": max_minutes,
+            "split": task.study.config.split.model_dump(),
+            "section": task.section.model_dump(exclude_unset=True) | {"kind": task.section.kind},
+            "resolved": task.resolved(),
+        }
+    )
 
 
 def _fresh(study: Study, task: str, name: str | None) -> Run:
@@ -148,5 +170,7 @@ def _unfinished(study: Study, task: str, name: str | None) -> Run:
     runs = [Run(file.parent) for file in (study.folder / "runs" / task).glob("*/config.toml")]
     open_runs = sorted((r for r in runs if not r.is_finished), key=lambda r: r.config_file.stat().st_mtime)
     if not open_runs:
-        raise StudyError("no unfinished run to resume", place=study.folder / "runs" / task, fix="leave --resume out to start one")
+        raise StudyError(
+            "no unfinished run to resume", place=study.folder / "runs" / task, fix="leave --resume out to start one"
+        )
     return open_runs[-1]
