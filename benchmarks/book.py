@@ -31,7 +31,8 @@ def chapter(result: dict[str, Any]) -> str:
     lines = [
         f"## {result['name'].replace('_', ' ').capitalize()}",
         "",
-        f"`{result['command']}`, {result['minutes']} minutes on {host['processor']}, {host['cores']} cores, seed {result['seed']}.",
+        f"`{result['command']}`, {result['minutes']} minutes on {host['processor']}, {host['cores']} cores, "
+        f"seed {result['seed']}.",
         "",
         "| claim | ethomorph | peer | ratio | goal | met |",
         "|---|---|---|---|---|---|",

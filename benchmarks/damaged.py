@@ -1,6 +1,6 @@
-"""A thousand damaged inputs through convert, train and predict: exit 0 or 2, one line that names the file, no hang.
+"""A thousand damaged inputs through convert, train and predict: exit 0 or 2, a line that names the file, no hang.
 
-Run: ``python -m benchmarks.damaged``. Inputs that are still valid after the damage may succeed; whatever fails must fail
+Run: ``python -m benchmarks.damaged``. Inputs that are still valid after the damage may succeed; what fails must fail
 with exit 2, a single line on standard error that names the file, and nothing half-written.
 """
 

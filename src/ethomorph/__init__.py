@@ -32,7 +32,21 @@ _HOMES = {
 }
 """Public name to the module that holds it; loaded on first use, so that importing ethomorph costs nothing."""
 
-__all__ = ["__version__", *_HOMES]
+__all__ = [
+    "InputError",
+    "LandmarkRegressor",
+    "LandmarkSet",
+    "Metric",
+    "Specimen",
+    "Study",
+    "__version__",
+    "read",
+    "score",
+    "simulate_radiographs",
+    "split",
+    "train",
+    "write",
+]
 
 if TYPE_CHECKING:
     from ethomorph.api import read, score, split, write

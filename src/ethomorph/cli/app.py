@@ -1,6 +1,6 @@
 """The command line's frame: verbs, exit codes, and how errors reach a person.
 
-Exit 0 on success, 2 on bad input with one line, 1 on a failure of ours. No traceback unless ``--debug`` stands before the verb.
+Exit 0 on success, 2 on bad input with one line, 1 on a failure of ours. No traceback unless ``--debug`` is given.
 """
 
 from __future__ import annotations

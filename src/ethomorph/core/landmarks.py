@@ -189,7 +189,7 @@ class LandmarkSet:
         return list(seen)
 
     def to_labels(self) -> sleap_io.Labels:
-        """As `sleap_io.Labels`: one video a picture, one instance a specimen. Raises LabelError unless 2-D image frame."""
+        """As `sleap_io.Labels`: one video a picture, one instance a specimen. LabelError unless 2-D image px."""
         import sleap_io
 
         if self.dim != 2 or self.frame != "image":

@@ -1,4 +1,4 @@
-"""The metric block: one number as every score file writes it, with its interval and count, or the reason there is none."""
+"""The metric block: a number as every score file writes it, with interval and count, or the reason there is none."""
 
 from __future__ import annotations
 

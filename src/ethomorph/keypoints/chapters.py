@@ -1,4 +1,4 @@
-"""The landmark chapters of a run's report: each landmark, each grade, worst and best pictures, error ellipses, shape."""
+"""The landmark chapters of a report: each landmark and grade, worst and best pictures, error ellipses, shape."""
 
 from __future__ import annotations
 
@@ -105,8 +105,8 @@ def shape_chapter(truth: LandmarkSet, found: np.ndarray, anatomy: list[int], fol
         [
             Part(
                 figure=path,
-                caption="Principal components of true shape; each prediction is joined to its truth. Long lines are shapes that "
-                "automation moved, a shrunken cloud is variation that it lost.",
+                caption="Principal components of true shape; each prediction is joined to its truth. Long lines are "
+                "shapes that automation moved, a shrunken cloud is variation that it lost.",
             ),
         ],
     )

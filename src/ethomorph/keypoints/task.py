@@ -64,7 +64,7 @@ class LandmarkTask(Task):
             raise SplitError(why, place=self.study.file, fix="change [split] or the grades that may train")
 
     def audit(self, parts: list[str] | None, *, progress: bool) -> Any:
-        from ethomorph.audit import run_audit
+        from ethomorph.audit.run import run_audit
 
         samples = self.samples.assign(part=parts) if parts is not None else self.samples
         return run_audit(self.landmarks, samples=samples, images=True, progress=progress)
@@ -186,7 +186,7 @@ def samples_table(landmarks: LandmarkSet, by: str) -> pd.DataFrame:
 
 
 def with_scale(landmarks: LandmarkSet, section: ScaleSection | None) -> tuple[LandmarkSet, list[str]]:
-    """The set with mm per px on each specimen, from study.toml, the specimens table, a ruler or the files; and what was said."""
+    """The set with mm per px on each specimen, from study.toml, its table, a ruler or the files; and what was said."""
     given: float | dict[str, float] | None = section.mm_per_px if section else None
     ruler = Ruler(*section.landmarks, section.mm) if section and section.landmarks and section.mm else None
     if given is None and ruler is None:

@@ -30,7 +30,8 @@ def write_run_report(task: Task, parts: list[str], run: Run) -> Path:
         return write_page(
             run.report_file,
             title=f"{task.study.config.study.name}: {task.name}",
-            subtitle=f"{task.section.kind}, run {run.folder.name}, {scores['samples']} {scores['part']} samples of {scores['groups']} "
+            subtitle=f"{task.section.kind}, run {run.folder.name}, {scores['samples']} {scores['part']} samples "
+            f"of {scores['groups']} "
             f"{task.study.config.split.by}s that training never saw",
             lead=_cards(task, scores, health),
             chapters=chapters,

@@ -49,14 +49,14 @@ class SplitSection(Section):
 
 
 class GradesSection(Section):
-    """``[task.NAME.grades]``: which grades may train, and the grading table; the column ``grade`` of the specimens without."""
+    """``[task.NAME.grades]``: which grades may train; from a grading table, or the specimens' column ``grade``."""
 
     file: Path | None = Field(None, description="filename,grade,id")
     train: list[str] = Field(default_factory=lambda: ["good"], description="the grades that training takes")
 
 
 class ScaleSection(Section):
-    """``[task.NAME.scale]``: where millimetres come from; at most one of the two, else the label or image file's own scale."""
+    """``[task.NAME.scale]``: where millimetres come from; the files' own scale where left out."""
 
     landmarks: tuple[str, str] | None = Field(None, description="two landmarks whose distance is known")
     mm: float | None = Field(None, gt=0, description="that distance in mm")

@@ -67,7 +67,7 @@ tibia_left = ["knee_left", "ankle_left"]
 
 
 def run_demo(out: str | Path = "demo", *, progress: bool = True) -> Path:
-    """Simulate, audit, split, train both landmark methods, compare, predict new radiographs, measure; returns the report.
+    """Simulate, audit, split, train two methods, compare, predict new radiographs, measure; returns the report.
 
     Raises
     ------
@@ -79,7 +79,7 @@ def run_demo(out: str | Path = "demo", *, progress: bool = True) -> Path:
     with step("simulating lizards, each radiographed twice, and two observers"):
         make_sample(out)
     with step("auditing: is this data set fit to learn from?"):
-        audit, audit_files = audit_study(out, task="network", progress=False)
+        audit, _ = audit_study(out, task="network", progress=False)
     say_table(findings_table(audit), empty="  nothing to object to")
     task = open_task(Study(out), "network")
     parts = split_task(task)
@@ -110,7 +110,7 @@ def run_demo(out: str | Path = "demo", *, progress: bool = True) -> Path:
     distances = pd.read_csv(out / "new" / "distances.csv")
     say_table(distances.pivot(index="image", columns="distance", values="mm").round(2).reset_index())
     print(
-        f"  {done['found']} specimens in {done['images']} new radiographs; shape of each in {out / 'new' / 'shape.csv'}",
+        f"  {done['found']} specimens in {done['images']} new radiographs; shapes in {out / 'new' / 'shape.csv'}",
         file=sys.stderr,
     )
     return write_demo_report(out, task, parts, [trees, network], difference, audit, distances, shape)
@@ -190,7 +190,8 @@ def write_demo_report(
         return write_page(
             out / "report.html",
             title="ethomorph on simulated lizards",
-            subtitle=f"{len(task.samples)} radiographs of {task.samples['group'].nunique()} individuals, simulated with known truth",
+            subtitle=f"{len(task.samples)} radiographs of {task.samples['group'].nunique()} individuals, "
+            "simulated with known truth",
             lead=cards(
                 [
                     card(

@@ -49,7 +49,5 @@ def _warnings() -> list[str]:
     try:
         import torchvision  # noqa: F401
     except Exception as error:
-        return [
-            f"torchvision is installed but broken ({type(error).__name__}); it stops lightning: pip uninstall torchvision"
-        ]
+        return [f"torchvision is broken ({type(error).__name__}) and stops lightning: pip uninstall torchvision"]
     return []

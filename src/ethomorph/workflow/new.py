@@ -20,7 +20,7 @@ name = {name}
 {specimens}
 
 [split]
-by = "specimen"        # the unit of independence: an individual never stands in two parts; or a column of the specimens table
+by = "specimen"        # an individual never stands in two parts; or a column of the specimens table
 test = 0.25            # share of the samples that only judges the finished model
 validation = 0.15      # share that training may look at to choose when to stop
 seed = 0
@@ -37,7 +37,7 @@ method = "heatmap"     # heatmap (a network, most exact) or ert (regression tree
 # [task.{task}.settings]             # the method's own settings
 # preset = "readme"                  # for ert: dlib, ml-morph, readme or lizardmorph
 
-# [task.{task}.scale]                # where millimetres come from; the label file's SCALE or the image's own where left out
+# [task.{task}.scale]                # where millimetres come from; the files' own scale where left out
 # landmarks = ["bar_left", "bar_right"]
 # mm = 27.0
 

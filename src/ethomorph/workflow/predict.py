@@ -25,11 +25,11 @@ def predict(
 
     Returns
     -------
-    ``out``, ``images``, ``found``, ``not_found``, ``notes`` (one sentence each) and ``skipped`` (pictures that could not be read).
+    ``out``, ``images``, ``found``, ``not_found``, ``notes`` (a sentence each) and ``skipped`` (unreadable pictures).
 
     Raises
     ------
-    InputError : no such run, no input, a picture that cannot be read (unless `skip_bad`), a format that cannot hold the result.
+    InputError : no such run, no input, an unreadable picture (unless `skip_bad`), an unknown format.
     """
     opened = Run.open(run)
     section = TaskSection.model_validate(opened.config()["section"])
