@@ -1,0 +1,275 @@
+"""`ShapePrior`: what shapes specimens have, to find landmarks that cannot be right and to fill those not seen.
+
+Shapes are Procrustes-aligned and described by one Gaussian with a shrunken covariance, which is PCA without having to
+choose a number of axes. It looks at coordinates only, never at pictures, and cannot tell a monster from a mistake.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
+from itertools import combinations
+
+import numpy as np
+
+from ethomorph.core.errors import LabelError
+from ethomorph.shape.procrustes import generalized_procrustes, similarity, superimpose
+
+LEAST_SPECIMENS = 3
+ROUNDS = 8
+"""Rounds of filling gaps and estimating again while training (they change little after the third)."""
+FOLDS = 10
+"""Training shapes are judged by priors that have not seen them, in this many turns (fewer shapes: one by one)."""
+RARE = 5e-4
+"""A landmark is an outlier where the others would put it this far away in fewer than this share of specimens."""
+STRETCH = 1.3
+"""Thresholds are at least this much beyond what 98 % of the training shapes show when left out."""
+SWAP_GAIN = 0.5
+"""An exchange is reported where it takes away at least this share of the squared distance from the mean shape."""
+MAX_SWAP_PAIRS = 3000
+
+
+@dataclass(frozen=True)
+class ShapePrior:
+    """The fitted Gaussian, in units of the aligned shapes (centroid size 1).
+
+    Attributes
+    ----------
+    mean : (p, 2) mean shape.
+    covariance : (2p, 2p) of aligned coordinates x1, y1, x2 ...
+    point_limit : (p,) conditional distance beyond which a landmark is an outlier.
+    shape_limit : distance of a whole shape beyond which something is wrong.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    point_limit: np.ndarray
+    shape_limit: np.ndarray
+    precision: np.ndarray = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "precision", np.linalg.inv(self.covariance))
+
+    @classmethod
+    def fit(cls, points: np.ndarray, *, seed: int = 0) -> ShapePrior:
+        """Learn from shapes (n, p, 2), NaN where missing.
+
+        Raises
+        ------
+        LabelError : fewer than `LEAST_SPECIMENS` shapes, fewer than 3 landmarks, or shapes that cannot be aligned.
+        """
+        points = np.asarray(points, dtype=float)
+        refuse_unteachable(points)
+        whole = _gaussian(points)
+        fold = np.random.default_rng(seed).permutation(len(points)) % min(FOLDS, len(points))
+        distances, lengths = np.full(points.shape[:2], np.nan), np.full(len(points), np.nan)
+        for turn in range(fold.max() + 1):
+            mine, others = fold == turn, fold != turn
+            if others.sum() < LEAST_SPECIMENS or not np.isfinite(points[others]).all(axis=2).any(axis=0).all():
+                continue
+            unseen = _gaussian(points[others])
+            distances[mine], lengths[mine] = unseen.distances(points[mine])
+        if np.isnan(distances).all():
+            distances, lengths = whole.distances(points)
+        return cls(whole.mean, whole.covariance, point_limits(distances), np.array(shape_limit(lengths)))
+
+    def distances(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How far each landmark is from where the others put it, and each shape from the mean shape.
+
+        Parameters
+        ----------
+        points : (n, p, 2) px; NaN rows are filled first and have no distance.
+
+        Returns
+        -------
+        (n, p) conditional Mahalanobis distances, NaN where missing, and (n,) Mahalanobis distances of whole shapes.
+        """
+        points = np.asarray(points, dtype=float)
+        seen = np.isfinite(points).all(axis=2)
+        filled = np.stack([self.fill(p) for p in points]) if not seen.all() else points
+        aligned = superimpose(filled, self.mean)
+        residual = (aligned - self.mean).reshape(len(points), -1)
+        pull = residual @ self.precision
+        blocks = np.linalg.inv(_diagonal_blocks(self.precision))
+        each = pull.reshape(points.shape)
+        conditional = np.sqrt(np.maximum(np.einsum("npi,pij,npj->np", each, blocks, each), 0))
+        whole = np.sqrt(np.maximum((pull * residual).sum(axis=1), 0))
+        return np.where(seen, conditional, np.nan), whole
+
+    def fill(self, points: np.ndarray, *, trust: np.ndarray | None = None) -> np.ndarray:
+        """A copy of (p, 2) with missing landmarks put where the visible ones lead one to expect them.
+
+        Parameters
+        ----------
+        points : px, NaN rows missing.
+        trust : (p,) boolean; landmarks that are not to be trusted are filled like missing ones.
+
+        With fewer than two trusted landmarks nothing can be placed, and the gaps remain.
+        """
+        points = np.asarray(points, dtype=float)
+        seen = np.isfinite(points).all(axis=1)
+        seen &= True if trust is None else trust
+        if seen.all() or seen.sum() < 2 or np.ptp(points[seen], axis=0).max() == 0:
+            return points.copy()
+        fit = similarity(np.where(seen[:, None], points, np.nan), self.mean)
+        known, gaps = np.repeat(seen, 2), np.repeat(~seen, 2)
+        residual = (fit.apply(points) - self.mean).ravel()[known]
+        cross = self.covariance[np.ix_(gaps, known)]
+        expected = cross @ np.linalg.solve(self.covariance[np.ix_(known, known)], residual)
+        out = points.copy()
+        out[~seen] = fit.inverse().apply(self.mean[~seen] + expected.reshape(-1, 2))
+        return out
+
+    def outliers(self, points: np.ndarray) -> np.ndarray:
+        """Boolean (p,): landmarks of (p, 2) that the others contradict.
+
+        The worst is taken out and the rest judged again, because one wrong landmark makes good ones look wrong.
+        """
+        points = np.asarray(points, dtype=float).copy()
+        wrong = np.zeros(len(points), dtype=bool)
+        while np.isfinite(points).all(axis=1).sum() > max(3, len(points) // 2):
+            ratio = self.distances(points[None])[0][0] / self.point_limit
+            worst = int(np.nanargmax(ratio))
+            if not ratio[worst] > 1:
+                break
+            wrong[worst] = True
+            points[worst] = np.nan
+        return wrong
+
+    def swaps(self, points: np.ndarray, pairs: Sequence[tuple[int, int]] | None = None) -> list[tuple[int, int]]:
+        """Pairs of landmarks of (p, 2) that fit much better when exchanged, in the order in which they are set right.
+
+        Parameters
+        ----------
+        pairs : candidates; by default every pair of landmarks that look wrong as they stand.
+        """
+        points = np.asarray(points, dtype=float).copy()
+        found: list[tuple[int, int]] = []
+        each, whole = self.distances(points[None])
+        if not whole[0] > self.shape_limit:
+            return found
+        suspects = np.flatnonzero(each[0] > self.point_limit)
+        candidates = list(pairs) if pairs is not None else list(combinations(suspects.tolist(), 2))[:MAX_SWAP_PAIRS]
+        while candidates and whole[0] > self.shape_limit:
+            tried = np.repeat(points[None], len(candidates), axis=0)
+            for row, (i, j) in enumerate(candidates):
+                tried[row, [i, j]] = tried[row, [j, i]]
+            after = self.distances(tried)[1]
+            best = int(after.argmin())
+            if after[best] ** 2 > (1 - SWAP_GAIN) * whole[0] ** 2:
+                break
+            found.append(candidates.pop(best))
+            points, whole = tried[best], after[best : best + 1]
+        return found
+
+    def mirrored(self, points: np.ndarray) -> bool:
+        """Whether the whole of (p, 2) fits as a mirror image, and not as it is."""
+        _, whole = self.distances(np.stack([points, points * [-1, 1]]))
+        return bool(whole[0] > self.shape_limit and whole[1] ** 2 < (1 - SWAP_GAIN) * whole[0] ** 2)
+
+    def check(
+        self, points: np.ndarray, names: Sequence[str], pairs: Sequence[tuple[int, int]] | None = None
+    ) -> list[list[str]]:
+        """What is wrong with each of (n, p, 2): short sentences, none for a shape like those in training."""
+        points = np.asarray(points, dtype=float)
+        flags: list[list[str]] = [[] for _ in points]
+        usable = np.flatnonzero(np.isfinite(points).all(axis=2).sum(axis=1) >= 3)
+        if not len(usable):
+            return flags
+        each, whole = self.distances(points[usable])
+        doubtful = (whole > self.shape_limit) | (each > self.point_limit).any(axis=1)
+        for i in usable[doubtful].tolist():
+            flags[i] = self._sentences(points[i], names, pairs)
+        return flags
+
+    def _sentences(
+        self, points: np.ndarray, names: Sequence[str], pairs: Sequence[tuple[int, int]] | None
+    ) -> list[str]:
+        if self.mirrored(points):
+            return ["the whole specimen looks mirrored"]
+        points = points.copy()
+        said = []
+        for i, j in self.swaps(points, pairs):
+            said.append(f"landmarks {names[i]} and {names[j]} look exchanged")
+            points[[i, j]] = points[[j, i]]
+        wrong = [str(names[i]) for i in np.flatnonzero(self.outliers(points))]
+        if wrong:
+            many = len(wrong) > 1
+            where = "far from where the others put " + ("them" if many else "it")
+            said.append(f"landmark{'s' if many else ''} {', '.join(wrong)} {where}")
+        if not said and self.distances(points[None])[1][0] > self.shape_limit:
+            said.append("a shape unlike any in training")
+        return said
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """The arrays by name, for safetensors."""
+        return {f.name: np.ascontiguousarray(getattr(self, f.name)) for f in fields(self) if f.init}
+
+    @classmethod
+    def from_arrays(cls, arrays: dict[str, np.ndarray]) -> ShapePrior:
+        """The inverse of `to_arrays`; raises ValueError where the arrays do not fit together."""
+        values = {f.name: np.asarray(arrays[f.name], dtype=float) for f in fields(cls) if f.init}
+        count = len(values["mean"])
+        shapes = {"mean": (count, 2), "covariance": (2 * count, 2 * count), "point_limit": (count,), "shape_limit": ()}
+        for name, shape in shapes.items():
+            if values[name].shape != shape or not np.isfinite(values[name]).all():
+                raise ValueError(f"{name} of the shape prior is damaged")
+        return cls(**values)
+
+
+def point_limits(distances: np.ndarray) -> np.ndarray:
+    """(p,) limits from conditional distances (n, p) of shapes left out of training.
+
+    In two dimensions distances follow Rayleigh's distribution up to a scale, which the median gives without being moved
+    by wrong labels; the limit leaves `RARE` beyond it. A heavier tail, if training shows one, moves it out.
+    """
+    pooled = np.nanmedian(distances) / np.sqrt(2 * np.log(2))
+    scale = np.maximum(np.nanmedian(distances, axis=0) / np.sqrt(2 * np.log(2)), 0.5 * pooled)
+    scale = np.where(np.isfinite(scale), scale, pooled)
+    tail = np.nanquantile(distances / scale, 0.98)
+    return scale * max(np.sqrt(-2 * np.log(RARE)), STRETCH * tail)
+
+
+def shape_limit(lengths: np.ndarray) -> float:
+    """The limit for whole shapes, from the distances (n,) of shapes left out of training: median, MAD and tail."""
+    lengths = lengths[np.isfinite(lengths)]
+    middle = float(np.median(lengths))
+    spread = 1.4826 * float(np.median(np.abs(lengths - middle)))
+    tail = STRETCH * float(np.quantile(lengths, 0.98)) if len(lengths) >= 20 else 0.0
+    return max(middle + 4 * spread, tail, 1.2 * middle)
+
+
+def refuse_unteachable(points: np.ndarray) -> None:
+    """Raise LabelError for too few shapes or landmarks."""
+    if points.ndim != 3 or points.shape[2] != 2:
+        raise LabelError(f"shapes have dimensions {points.shape}", fix="give (specimens, landmarks, 2)")
+    if len(points) < LEAST_SPECIMENS or points.shape[1] < 3:
+        raise LabelError(
+            f"a shape prior cannot be learnt from {len(points)} specimens with {points.shape[1]} landmarks",
+            fix=f"give at least {LEAST_SPECIMENS} specimens with 3 landmarks, or set shape_prior to false",
+        )
+
+
+def _gaussian(points: np.ndarray) -> ShapePrior:
+    """Mean and covariance, without limits; gaps are filled by expectation and the estimate repeated."""
+    from sklearn.covariance import ledoit_wolf
+
+    gpa = generalized_procrustes(points)
+    count = points.shape[1]
+    mean, filled = gpa.mean, np.where(np.isfinite(gpa.aligned), gpa.aligned, gpa.mean)
+    for _ in range(ROUNDS):
+        covariance = ledoit_wolf(filled.reshape(len(filled), -1))[0]
+        covariance.flat[:: len(covariance) + 1] += 1e-12  # identical training shapes have no covariance at all
+        prior = ShapePrior(mean, covariance, np.full(count, np.inf), np.array(np.inf))
+        if np.isfinite(points).all():
+            return prior
+        filled = superimpose(np.stack([prior.fill(p) for p in points]), mean)
+        mean = filled.mean(axis=0)
+    return prior
+
+
+def _diagonal_blocks(matrix: np.ndarray) -> np.ndarray:
+    """(p, 2, 2) from (2p, 2p)."""
+    count = len(matrix) // 2
+    index = np.arange(count)
+    return matrix.reshape(count, 2, count, 2)[index, :, index, :]
