@@ -89,8 +89,8 @@ def test_unpaired_sides_and_landmarks_are_refused():
 
 def test_mosquito_wings_give_geomorphs_table(shared_data):
     # Printed by geomorph's authors: Adams, Collyer & Kaliontzopoulou, "04.1: Asymmetry", 8 October 2019, GMcourse/Labs/
-    # 04.1-Asymmetry.html in the repository geomorphR/geomorphR.github.io: bilat.symmetry(..., object.sym = FALSE). Its p
-    # values (0.061, 0.681, 0.001) come from another scheme of permutation than ours and are not compared.
+    # 04.1-Asymmetry.html in the repository geomorphR/geomorphR.github.io: bilat.symmetry(..., object.sym = FALSE).
+    # Its p values (0.061, 0.681, 0.001) come from another scheme of permutation than ours and are not compared.
     table = pandas.read_csv(shared_data / "shape-tables" / "mosquito.csv")
     points = table.filter(regex=r"^[xy]\d+$").to_numpy().reshape(40, 18, 2)
     anova = matching_symmetry(points, table["individual"], table["side"]).anova

@@ -142,11 +142,10 @@ def _joined(table: pandas.DataFrame, by: pandas.DataFrame, source: str) -> panda
         if names:
             more = f" and {len(names) - 8} more" if len(names) > 8 else ""
             raise LabelError(f"specimens {', '.join(names[:8])}{more} {problem}", place=source, fix="correct the table")
-    extra = (
-        by.assign(specimen=keys)
-        .set_index("specimen")
-        .drop(columns=[c for c in table.columns if c in by.columns and c != "specimen"])
-    )
+    extra = by.assign(specimen=keys).drop(columns="image", errors="ignore").set_index("specimen")
+    clash = [column for column in extra.columns if column in table.columns]
+    if clash:
+        raise LabelError(f"columns {', '.join(clash)} of the table are measured here", fix="rename them in the table")
     joined = table.join(extra, on="specimen")
     front = ["specimen", "image", *extra.columns]
     return joined[front + [c for c in joined.columns if c not in front]]
