@@ -1,1 +1,1 @@
-"""Simulated specimens with known truth: the tests' truth, the demo's sample, and a place to try a protocol before data exist."""
+"""Simulated specimens with known truth: for tests, for the demonstration, and to try a protocol before data exist."""

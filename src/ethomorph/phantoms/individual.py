@@ -1,4 +1,4 @@
-"""Who a simulated lizard is and how it lies: an `Individual` keeps its shape over all its radiographs, a `Pose` is one taping-down.
+"""Who a simulated lizard is and how it lies: an `Individual` keeps its shape, each radiograph has its own `Pose`.
 
 Population means and spreads are a generic anole's, chosen to look right; no measurement should be quoted from here.
 """
@@ -46,11 +46,11 @@ class Individual:
 
 @dataclass(frozen=True)
 class Pose:
-    """How the animal lies. Angles in radians; joint angles are deviations from rest and carry over to what hangs on them.
+    """How the animal lies. Angles in radians; a joint's deviation from rest carries over to what hangs on it.
 
     Attributes
     ----------
-    neck, trunk, sway, tail, tail_wave : turn of the axis in the neck, a C and an S in the trunk, a C and an S in the tail.
+    neck, trunk, sway, tail, tail_wave : turn of the neck; a C and an S in the trunk; a C and an S in the tail.
     joints : (left, right) deviation of each limb segment by name in `SEGMENTS`.
     spread : relative opening of the digits' fan.
     """
@@ -64,7 +64,9 @@ class Pose:
     spread: float = 1.0
 
 
-def draw_individual(name: str, rng: np.random.Generator, *, dimorphism: float = 1.0, variation: float = 1.0) -> Individual:
+def draw_individual(
+    name: str, rng: np.random.Generator, *, dimorphism: float = 1.0, variation: float = 1.0
+) -> Individual:
     """An animal from the population.
 
     Males are longer (mean 66 against 59 mm at `dimorphism` 1), with relatively longer and wider heads and longer legs;
@@ -88,12 +90,12 @@ def draw_individual(name: str, rng: np.random.Generator, *, dimorphism: float = 
     warp = np.column_stack([
         rng.uniform(0.05, 0.45, modes), rng.uniform(0.05, 0.35, modes), rng.uniform(0, 2 * np.pi, (modes, 2)),
         0.13 * variation * rng.standard_normal((modes, 2)),
-    ])  # fmt: skip
+    ])
     return Individual(
         id=name, sex=sex, svl_mm=float(svl), head_length=own(-0.10 * log_size + 0.05 * side, 0.02),
-        head_width=own(-0.06 * log_size + 0.09 * side, 0.03), girth=own(-0.03 * side, 0.06), tail=own(0.05 * side, 0.06),
-        segments=segments, warp=warp, density=own(0.3 * log_size, 0.08),
-    )  # fmt: skip
+        head_width=own(-0.06 * log_size + 0.09 * side, 0.03), girth=own(-0.03 * side, 0.06),
+        tail=own(0.05 * side, 0.06), segments=segments, warp=warp, density=own(0.3 * log_size, 0.08),
+    )
 
 
 def draw_pose(rng: np.random.Generator, *, variation: float = 1.0) -> Pose:

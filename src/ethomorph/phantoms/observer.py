@@ -28,7 +28,7 @@ class Observer:
 
 
 def draw_observer(name: str, landmarks: int, bias_px: float, repeat_px: float, rng: np.random.Generator) -> Observer:
-    """An observer whose unsteadiness differs between landmarks by a factor of about 1.3 and has root mean square `repeat_px`."""
+    """An observer whose unsteadiness varies by about 1.3 between landmarks, with root mean square `repeat_px`."""
     spread = np.exp(0.25 * rng.standard_normal(landmarks))
     spread *= repeat_px / np.sqrt(np.mean(spread**2)) if landmarks else 1.0
     return Observer(name, bias_px * rng.standard_normal((landmarks, 2)), spread)

@@ -6,13 +6,16 @@ at the origin. What is left out: beam divergence, energy spectrum, beam hardenin
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 OVERSAMPLING = 2  # canvas pixels a pixel and axis, for the skeleton
+_STAMPS = (10, 16, 32, 64)  # canvas px: sizes at which pieces of tubes are computed together
+_BORDER = _STAMPS[-1]
+_THIN = 1.5  # canvas px: bars of a smaller radius are not sampled by their true profile
 
 
 @dataclass(frozen=True)
@@ -73,20 +76,27 @@ class Exposure:
 def attenuation_map(
     parts: Iterable[Tube | Bar], size: tuple[int, int], mm_per_px: float, *, oversampling: int = OVERSAMPLING
 ) -> np.ndarray:
-    """Line integral of the attenuation of all `parts`, (height, width) float32, averaged over each pixel's area."""
+    """Line integral of the attenuation of all `parts`, (height, width) float32, averaged over each pixel's area.
+
+    Where a bar's edge crosses a pixel the light is averaged, not the attenuation: metal is too dense for the difference
+    not to matter.
+    """
     import cv2
 
     height, width = size
-    canvas = np.zeros((height * oversampling, width * oversampling), np.float32)
+    # A border as wide as the largest stamp: stamps at the picture's edge need no clipping.
+    canvas = np.zeros((height * oversampling + 2 * _BORDER, width * oversampling + 2 * _BORDER), np.float32)
     mm = mm_per_px / oversampling
-    for part in parts:
-        if isinstance(part, Bar):
-            _add_bar(canvas, _to_canvas(part.start, mm, oversampling), _to_canvas(part.end, mm, oversampling),
-                     part.width_mm / mm, part.attenuation)  # fmt: skip
-        else:
-            _add_tube(canvas, _to_canvas(part.points, mm, oversampling), np.asarray(part.radii) / mm,
-                      part.attenuation * mm, part.marrow)  # fmt: skip
-    return canvas if oversampling == 1 else cv2.resize(canvas, (width, height), interpolation=cv2.INTER_AREA)
+    shift = (oversampling - 1) / 2 + _BORDER  # the centre of pixel 0 is the middle of its block of canvas pixels
+    parts = list(parts)
+    _add_tubes(canvas, [Tube(t.points / mm + shift, t.radii / mm, t.attenuation * mm, t.marrow)
+                        for t in parts if isinstance(t, Tube)])
+    inner = canvas[_BORDER:-_BORDER, _BORDER:-_BORDER]
+    picture = inner.copy() if oversampling == 1 else cv2.resize(inner, (width, height), interpolation=cv2.INTER_AREA)
+    for bar in parts:
+        if isinstance(bar, Bar):
+            _add_bar(picture, bar.start / mm_per_px, bar.end / mm_per_px, bar.width_mm / mm_per_px, bar.attenuation)
+    return picture
 
 
 def expose(attenuation: np.ndarray, exposure: Exposure, rng: np.random.Generator) -> np.ndarray:
@@ -111,7 +121,7 @@ def expected_counts(attenuation: np.ndarray, exposure: Exposure) -> np.ndarray:
         through = cv2.GaussianBlur(through, (0, 0), exposure.blur_px, borderType=cv2.BORDER_REPLICATE)
     if exposure.motion_px:
         through = cv2.filter2D(through, -1, _motion_kernel(exposure.motion_px, exposure.motion_rad),
-                               borderType=cv2.BORDER_REPLICATE)  # fmt: skip
+                               borderType=cv2.BORDER_REPLICATE)
     if exposure.scatter:
         small = cv2.resize(through, None, fx=1 / 8, fy=1 / 8, interpolation=cv2.INTER_AREA)
         small = cv2.GaussianBlur(small, (0, 0), max(1.0, max(small.shape) / 14), borderType=cv2.BORDER_REPLICATE)
@@ -128,7 +138,7 @@ def open_field(size: tuple[int, ...], exposure: Exposure) -> np.ndarray:
 
 
 def develop(counts: np.ndarray, exposure: Exposure, *, gain: float = 1.0, black: float = 0.05, white: float = 0.93
-            ) -> np.ndarray:  # fmt: skip
+            ) -> np.ndarray:
     """Grey values in 0..1, (height, width) float32: open field near `black`, a stopped beam at `white`, linear between.
 
     `gain` is the share of the exposure that the reader corrected for: under 1, an underexposed plate stays pale.
@@ -138,78 +148,110 @@ def develop(counts: np.ndarray, exposure: Exposure, *, gain: float = 1.0, black:
     return np.clip(grey, 0, 1).astype(np.float32)
 
 
-def _to_canvas(points: np.ndarray, mm: float, oversampling: int) -> np.ndarray:
-    # The centre of pixel 0 is the middle of its block of canvas pixels, hence the half-block shift.
-    return np.asarray(points, dtype=np.float64) / mm + (oversampling - 1) / 2
-
-
-def _add_tube(canvas: np.ndarray, points: np.ndarray, radii: np.ndarray, weight: float, marrow: float) -> None:
-    xy, r = points.tolist(), radii.tolist()
-    window = _window(xy, max(r), canvas.shape)
-    if window is None:
+def _add_tubes(canvas: np.ndarray, tubes: list[Tube]) -> None:
+    """Add tubes given in canvas pixels. Pieces of like size are computed together: most bones are a few pixels."""
+    if not tubes:
         return
-    top, bottom, left, right = window
-    if len(xy) <= 2:
-        canvas[top:bottom, left:right] += np.float32(weight) * _segment_chord(xy[0], xy[-1], r[0], r[-1], marrow, window)
-        return
-    # Pieces of one bone overlap at their joints, so the longest chord counts there, not the sum.
-    chord = np.zeros((bottom - top, right - left), np.float32)
-    for a, b, ra, rb in zip(xy, xy[1:], r, r[1:], strict=False):
-        piece = _window([a, b], max(ra, rb), canvas.shape)
-        if piece is not None:
-            view = chord[piece[0] - top : piece[1] - top, piece[2] - left : piece[3] - left]
-            np.maximum(view, _segment_chord(a, b, ra, rb, marrow, piece), out=view)
-    canvas[top:bottom, left:right] += np.float32(weight) * chord
+    ends = [(t.points, t.points) if len(t.points) == 1 else (t.points[:-1], t.points[1:]) for t in tubes]
+    rims = [(t.radii, t.radii) if len(t.points) == 1 else (t.radii[:-1], t.radii[1:]) for t in tubes]
+    a, b = (np.concatenate([e[k] for e in ends]) for k in (0, 1))
+    ra, rb = (np.concatenate([r[k] for r in rims]) for k in (0, 1))
+    marrow = np.concatenate([np.full(len(e[0]), t.marrow) for e, t in zip(ends, tubes, strict=True)])
+    reach = np.maximum(ra, rb)[:, None] + 1.5
+    low = np.floor(np.minimum(a, b) - reach).astype(int)
+    extent = (np.ceil(np.maximum(a, b) + reach).astype(int) + 1 - low).max(1)
+    stamp = np.array([*_STAMPS, 0])[np.searchsorted(_STAMPS, extent)]  # 0: too large for a stamp
+    limit = np.array(canvas.shape[::-1])
+    outside = (low + extent[:, None] <= _BORDER).any(1) | (low >= limit - _BORDER).any(1)
+    patches: dict[int, np.ndarray] = {}
+    thin = ra + rb < 2 * _THIN
+    for side, kind in itertools.product(_STAMPS, (True, False)):
+        chosen = np.flatnonzero((stamp == side) & (thin == kind) & ~outside)
+        chords = _chords(a[chosen], b[chosen], ra[chosen], rb[chosen], marrow[chosen], low[chosen], side, side, kind)
+        patches.update(zip(chosen.tolist(), chords, strict=True))
+    for i in np.flatnonzero((stamp == 0) & ~outside).tolist():
+        corner = np.clip(low[i], 0, limit - 1)
+        across, down = np.minimum(low[i] + extent[i], limit) - corner
+        low[i] = corner
+        one = slice(i, i + 1)
+        large = (a[one], b[one], ra[one], rb[one], marrow[one], low[one])
+        patches[i] = _chords(*large, int(down), int(across), bool(thin[i]))[0]
+    first = 0
+    for tube, (starts, _) in zip(tubes, ends, strict=True):
+        pieces = [(low[i], patches[i]) for i in range(first, first + len(starts)) if i in patches]
+        first += len(starts)
+        _add_pieces(canvas, pieces, np.float32(tube.attenuation))
 
 
-def _segment_chord(
-    a: Sequence[float], b: Sequence[float], ra: float, rb: float, marrow: float, window: tuple[int, int, int, int]
+def _add_pieces(canvas: np.ndarray, pieces: list[tuple[np.ndarray, np.ndarray]], weight: np.float32) -> None:
+    if len(pieces) == 1:
+        (x, y), patch = pieces[0]
+        canvas[y : y + patch.shape[0], x : x + patch.shape[1]] += weight * patch
+    elif pieces:
+        # Pieces of one bone overlap at their joints, so the longest chord counts there, not the sum.
+        left, top = (min(int(corner[k]) for corner, _ in pieces) for k in (0, 1))
+        right, bottom = (max(int(corner[k]) + patch.shape[1 - k] for corner, patch in pieces) for k in (0, 1))
+        chord = np.zeros((bottom - top, right - left), np.float32)
+        for (x, y), patch in pieces:
+            view = chord[y - top : y - top + patch.shape[0], x - left : x - left + patch.shape[1]]
+            np.maximum(view, patch, out=view)
+        canvas[top:bottom, left:right] += weight * chord
+
+
+def _chords(
+    a: np.ndarray, b: np.ndarray, ra: np.ndarray, rb: np.ndarray, marrow: np.ndarray, low: np.ndarray,
+    down: int, across: int, thin: bool,
 ) -> np.ndarray:
-    """Length of the path through one round bar at each canvas pixel of the window, in canvas pixels."""
-    top, bottom, left, right = window
-    dx = np.arange(left, right, dtype=np.float32)[None, :] - np.float32(a[0])
-    dy = np.arange(top, bottom, dtype=np.float32)[:, None] - np.float32(a[1])
-    ex, ey = b[0] - a[0], b[1] - a[1]
-    square = ex * ex + ey * ey
-    if square > 1e-12:
-        along = dx * np.float32(ex / square) + dy * np.float32(ey / square)
-        np.minimum(np.maximum(along, 0, out=along), 1, out=along)
-        dx, dy = dx - along * np.float32(ex), dy - along * np.float32(ey)
-        radius = along * np.float32(rb - ra) + np.float32(ra)
-    else:
-        radius = np.full((1, 1), max(ra, rb), np.float32)
-    distance2 = dx * dx + dy * dy
-    # The rim is softened over one canvas pixel, so that a bar moved by a tenth of a pixel looks moved by a tenth.
-    cover = radius - np.sqrt(distance2) + np.float32(0.5)
-    np.minimum(np.maximum(cover, 0, out=cover), 1, out=cover)
-    chord = 2 * cover * np.sqrt(np.maximum(radius * radius - distance2, 0) + np.float32(0.25))
-    if marrow:
-        hollow = np.float32(marrow) * radius
-        chord -= 2 * np.sqrt(np.maximum(hollow * hollow - distance2, 0))
+    """Paths through n round bars, each from `a` to `b` (n, 2) on its own window at `low`: (n, down, across) px."""
+
+    def column(values: np.ndarray) -> np.ndarray:
+        return values.astype(np.float32)[:, None, None]
+
+    offset = a - low
+    dx = np.arange(across, dtype=np.float32)[None, None, :] - column(offset[:, 0])
+    dy = np.arange(down, dtype=np.float32)[None, :, None] - column(offset[:, 1])
+    line = b - a
+    unit = line / np.maximum((line**2).sum(1), 1e-12)[:, None]
+    along = dx * column(unit[:, 0]) + dy * column(unit[:, 1])
+    np.minimum(np.maximum(along, 0, out=along), 1, out=along)
+    distance2 = (dx - along * column(line[:, 0])) ** 2
+    distance2 += (dy - along * column(line[:, 1])) ** 2
+    radius = along * column(rb - ra) + column(ra)
+    chord = _profile(distance2, radius, thin)
+    if marrow.any():
+        chord -= _profile(distance2, column(marrow) * radius, thin)
     return chord
 
 
-def _add_bar(canvas: np.ndarray, start: np.ndarray, end: np.ndarray, width: float, total: float) -> None:
-    window = _window([start.tolist(), end.tolist()], width, canvas.shape)
-    if window is None:
+def _profile(distance2: np.ndarray, radius: np.ndarray, thin: bool) -> np.ndarray:
+    """Chord of a round bar at a squared distance from its axis, smoothed against the canvas's pixel raster.
+
+    Sampled as it is, a chord of the size of a canvas pixel would seem to sit on the raster instead of where it was put.
+    Thin bars get a softer profile of the same area; on thick ones it is enough to soften the rim over two pixels.
+    """
+    if thin:
+        wide2 = radius * radius + 2
+        bell = np.maximum(1 - distance2 / wide2, 0)
+        return (8 / 3) * radius * radius / np.sqrt(wide2) * bell * np.sqrt(bell)  # integrates to pi radius^2
+    rim = np.clip((radius - np.sqrt(distance2) + 1) / 2, 0, 1)
+    return 2 * rim * rim * (3 - 2 * rim) * np.sqrt(np.maximum(radius * radius - distance2, 0) + np.float32(0.25))
+
+
+def _add_bar(picture: np.ndarray, start: np.ndarray, end: np.ndarray, width: float, total: float) -> None:
+    reach = width + 1.5
+    left, top = np.maximum(np.floor(np.minimum(start, end) - reach).astype(int), 0)
+    right, bottom = np.minimum(np.ceil(np.maximum(start, end) + reach).astype(int) + 1, picture.shape[::-1])
+    if left >= right or top >= bottom:
         return
-    top, bottom, left, right = window
     length = float(np.hypot(*(end - start)))
     ux, uy = (end - start) / length
     dx = np.arange(left, right)[None, :] - start[0]
     dy = np.arange(top, bottom)[:, None] - start[1]
     along, across = dx * ux + dy * uy, dy * ux - dx * uy
-    cover = np.clip(along + 0.5, 0, 1) * np.clip(length - along + 0.5, 0, 1) * np.clip(width / 2 - abs(across) + 0.5, 0, 1)
-    canvas[top:bottom, left:right] += (total * cover).astype(np.float32)
-
-
-def _window(points: Sequence[Sequence[float]], radius: float, shape: tuple[int, ...]) -> tuple[int, int, int, int] | None:
-    """(top, bottom, left, right) of the canvas pixels that a line of this radius can touch; None where it is outside."""
-    xs, ys = [p[0] for p in points], [p[1] for p in points]
-    reach = radius + 1.5
-    left, right = max(0, math.floor(min(xs) - reach)), min(shape[1], math.ceil(max(xs) + reach) + 1)
-    top, bottom = max(0, math.floor(min(ys) - reach)), min(shape[0], math.ceil(max(ys) + reach) + 1)
-    return None if left >= right or top >= bottom else (top, bottom, left, right)
+    cover = np.clip(along + 0.5, 0, 1) * np.clip(length - along + 0.5, 0, 1)
+    cover *= np.clip(width / 2 - abs(across) + 0.5, 0, 1)
+    # A pixel that metal covers by half lets half the light through, whatever the metal stops.
+    picture[top:bottom, left:right] -= np.log1p(-cover * -np.expm1(-total)).astype(np.float32)
 
 
 def _motion_kernel(length: float, angle: float) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Dorsal radiographs of simulated lizards whose landmarks are known exactly.
 
 For trying a protocol before the data exist, for tests, and for the demonstration. Each image is a physical projection
-(attenuation of tissue, bone and metal; photons counted; a haze of scatter), so exposure, blur and noise act as they do on
-a real plate. It is no model of any species: do not quote a biological number from it.
+(attenuation of tissue, bone and metal; photons counted; a haze of scatter), so exposure, blur and noise act as they do
+on a real plate. It is no model of any species: do not quote a biological number from it.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ class RadiographSample:
         """
         import cv2
 
+        from ethomorph.formats.registry import write_landmarks
+
         folder = Path(folder)
         if labels not in ("truth", "coded"):
             raise ValueError(f"labels is 'truth' or 'coded', not {labels!r}")
@@ -67,9 +69,9 @@ class RadiographSample:
             with atomic_path(folder / "images" / name) as temporary:
                 if not cv2.imwrite(str(temporary), image):
                     raise OSError(f"{folder / 'images' / name} could not be written")
-        write_text(folder / "landmarks.tps", _tps(self.landmarks if labels == "truth" else self.coded))
+        write_landmarks(self.landmarks if labels == "truth" else self.coded, folder / "landmarks.tps")
         if len(self.repeat):
-            write_text(folder / "repeat.tps", _tps(self.repeat))
+            write_landmarks(self.repeat, folder / "repeat.tps")
         write_text(folder / "specimens.csv", self._table("truth" if labels == "truth" else "A"))
         return folder
 
@@ -79,7 +81,7 @@ class RadiographSample:
         for s in alone:
             known = s.attributes
             rows.append(",".join([str(s.image), known["specimen"], known["sex"], known["svl_mm"], known["grade"],
-                                  f"{s.scale:.6f}", observer]))  # fmt: skip
+                                  f"{s.scale:.6f}", observer]))
         return "\n".join(rows) + "\n"
 
 
@@ -99,11 +101,12 @@ class _Plate:
 
 
 def simulate_radiographs(
-    specimens: int, *, size: tuple[int, int] = (480, 632), seed: int = 0, images_per_individual: int = 1, repeats: int = 0,
-    bits: int = 8, photons: float = 12000.0, readout: float = 12.0, blur_px: float = 0.6, bad_share: float = 0.08,
-    missing_share: float = 0.0, pose_variation: float = 1.0, shape_variation: float = 1.0, dimorphism: float = 1.0,
-    bias_px: float = 0.5, repeat_px: float = 0.8, tag_share: float = 0.7, empty: int = 0, doubles: int = 0,
-) -> RadiographSample:  # fmt: skip
+    specimens: int, *, size: tuple[int, int] = (480, 632), seed: int = 0, images_per_individual: int = 1,
+    repeats: int = 0, bits: int = 8, photons: float = 12000.0, readout: float = 12.0, blur_px: float = 0.6,
+    bad_share: float = 0.08, missing_share: float = 0.0, pose_variation: float = 1.0, shape_variation: float = 1.0,
+    dimorphism: float = 1.0, bias_px: float = 0.5, repeat_px: float = 0.8, tag_share: float = 0.7,
+    empty: int = 0, doubles: int = 0,
+) -> RadiographSample:
     """Simulate dorsal radiographs of `specimens` lizards.
 
     Parameters
@@ -139,7 +142,7 @@ def simulate_radiographs(
     _refuse_settings(specimens, size, images_per_individual, repeats, bits, empty, doubles)
     streams = np.random.default_rng(seed).spawn(5)
     animals = [draw_individual(f"{i + 1:04d}", streams[0], dimorphism=dimorphism, variation=shape_variation)
-               for i in range(specimens + 2 * doubles)]  # fmt: skip
+               for i in range(specimens + 2 * doubles)]
     plan = [[animal] for animal in animals[:specimens] for _ in range(images_per_individual)]
     plan += [[] for _ in range(empty)]
     plan += [animals[specimens + 2 * i : specimens + 2 * i + 2] for i in range(doubles)]
@@ -153,16 +156,16 @@ def simulate_radiographs(
         names.append(_name(residents, i, images_per_individual))
         magnification.append(plate.mm_per_px)
         found += [_specimen(animal, points, names[-1], size, plate)
-                  for animal, points in zip(plate.individuals, plate.points, strict=True)]  # fmt: skip
+                  for animal, points in zip(plate.individuals, plate.points, strict=True)]
     truth = LandmarkSet(found, list(scheme.NAMES), edges=list(scheme.EDGES), symmetry=list(scheme.SYMMETRY),
-                        source="simulated radiographs")  # fmt: skip
+                        source="simulated radiographs")
     _drop(truth, missing_share, streams[3])
     first, second = (draw_observer(name, len(scheme.NAMES), bias_px, repeat_px, streams[4]) for name in "AB")
     twice = {animal.id for animal in animals[: min(repeats, specimens)]}
     return RadiographSample(
         images, names, truth, _coded(truth, first, streams[4]),
         _coded(truth.where(lambda s: s.id in twice), second, streams[4]), np.array(magnification),
-    )  # fmt: skip
+    )
 
 
 def _refuse_settings(
@@ -190,7 +193,7 @@ def _name(residents: Sequence[Individual], number: int, per_individual: int) -> 
 def _lay_out(
     residents: Sequence[Individual], size: tuple[int, int], base: Exposure, grade: str, rng: np.random.Generator,
     pose_variation: float, tag_share: float, number: str,
-) -> _Plate:  # fmt: skip
+) -> _Plate:
     """Pose the animals, turn and place them within the picture, find room for the scale bar and the number."""
     height, width = size
     mm_per_px = _FIELD_MM / min(size) * float(rng.choice(_STANDS) * np.exp(0.015 * rng.standard_normal()))
@@ -234,11 +237,11 @@ def _moved(body: Body, turn: float, shift: np.ndarray) -> Body:
         return replace(tube, points=tube.points @ matrix + shift)
 
     return Body([move(t) for t in body.bone], [move(t) for t in body.tissue],
-                {name: point @ matrix + shift for name, point in body.points.items()})  # fmt: skip
+                {name: point @ matrix + shift for name, point in body.points.items()})
 
 
 def _place_bar(bodies: list[Body], size: tuple[int, int], mm_per_px: float, rng: np.random.Generator) -> Bar:
-    """The scale lies beside the trunk near the animal's right flank where it can, always along the picture's long side."""
+    """The scale lies at the animal's right side where there is room, always along the picture's long side."""
     height, width = size
     tall = height > width
     long_mm, short_mm = max(size) * mm_per_px, min(size) * mm_per_px
@@ -250,11 +253,12 @@ def _place_bar(bodies: list[Body], size: tuple[int, int], mm_per_px: float, rng:
         tilt = np.deg2rad(3.0) * rng.standard_normal()
         depth = inset + abs(rng.normal(0, 3.0)) if attempt < 40 else rng.uniform(inset, short_mm - inset)
         low, high = half + inset, max(half + inset + 0.1, long_mm - half - inset)
-        along = rng.uniform(low + 0.25 * (high - low), low + 0.75 * (high - low)) if attempt < 20 else rng.uniform(low, high)
+        share = rng.uniform(0.25, 0.75) if attempt < 20 else rng.uniform(0, 1)
+        along = low + share * (high - low)
         direction = np.array([np.cos(tilt), np.sin(tilt)])
         centre = np.array([along, depth])
         start, end = centre - half * direction, centre + half * direction
-        if tall:  # the wide picture turned by a quarter: what was on top comes to lie left, what was right comes to lie up
+        if tall:  # as the wide picture turned by a quarter: top becomes left, right becomes up
             start, end = (np.array([p[1], long_mm - p[0]]) for p in (end, start))
         clear = float(_clearance(inked, start, end))
         if best is None or clear > best[0]:
@@ -290,7 +294,8 @@ def _place_tag(plate: _Plate, size: tuple[int, int], rng: np.random.Generator) -
 def _exposure(base: Exposure, grade: str, rng: np.random.Generator) -> tuple[Exposure, float]:
     photons = base.photons * float(np.exp(0.12 * rng.standard_normal()))
     heel = tuple(float(h) for h in rng.normal(0, 0.02, 2))
-    normal = replace(base, photons=photons, heel=(heel[0], heel[1]), scatter=float(base.scatter * rng.uniform(0.7, 1.3)))
+    normal = replace(base, photons=photons, heel=(heel[0], heel[1]),
+                     scatter=float(base.scatter * rng.uniform(0.7, 1.3)))
     fault = int(rng.integers(3))
     angle, strength = float(rng.uniform(0, np.pi)), float(rng.uniform(0.8, 1.2))
     if grade == "good":
@@ -318,8 +323,8 @@ def _attenuation(plate: _Plate, size: tuple[int, int], rng: np.random.Generator)
     soft = np.maximum(attenuation_map(flesh, size, plate.mm_per_px, oversampling=1), 0)
     soft = cv2.GaussianBlur(soft, (0, 0), 0.22 / plate.mm_per_px)
     mottle = rng.standard_normal((size[0] // 4 + 1, size[1] // 4 + 1), dtype=np.float32)
-    mottle = cv2.resize(cv2.GaussianBlur(mottle, (0, 0), 1.2), size[::-1], interpolation=cv2.INTER_CUBIC)
-    return attenuation_map(skeleton, size, plate.mm_per_px) + soft * (1 + 0.12 * mottle)
+    texture = cv2.resize(cv2.GaussianBlur(mottle, (0, 0), 1.2), size[::-1], interpolation=cv2.INTER_CUBIC)
+    return attenuation_map(skeleton, size, plate.mm_per_px) + soft * (1 + 0.12 * texture)
 
 
 def _burn_in(grey: np.ndarray, text: str, spot: tuple[int, int]) -> None:
@@ -337,7 +342,7 @@ def _burn_in(grey: np.ndarray, text: str, spot: tuple[int, int]) -> None:
 
 def _specimen(animal: Individual, points: np.ndarray, image: str, size: tuple[int, int], plate: _Plate) -> Specimen:
     attributes = {"specimen": animal.id, "sex": animal.sex, "svl_mm": f"{animal.svl_mm:.3f}", "grade": plate.grade,
-                  "observer": "truth"}  # fmt: skip
+                  "observer": "truth"}
     return Specimen(points, id=animal.id, image=image, image_size=size, scale=plate.mm_per_px, attributes=attributes)
 
 
@@ -350,18 +355,7 @@ def _drop(truth: LandmarkSet, share: float, rng: np.random.Generator) -> None:
 
 def _coded(truth: LandmarkSet, observer: Observer, rng: np.random.Generator) -> LandmarkSet:
     coded = truth.with_points(np.stack([observer.place(s.points, rng) for s in truth]) if len(truth) else truth.array(),
-                              source=f"{truth.source}, observer {observer.name}")  # fmt: skip
+                              source=f"{truth.source}, observer {observer.name}")
     for specimen in coded:
         specimen.attributes = specimen.attributes | {"observer": observer.name}
     return coded
-
-
-def _tps(landmarks: LandmarkSet) -> str:
-    lines = []
-    for s in landmarks:
-        assert s.image_size is not None
-        lines.append(f"LM={len(s.points)}")
-        for x, y in s.points:
-            lines.append(f"{x:.5f} {s.image_size[0] - y:.5f}" if np.isfinite(x + y) else "-1 -1")
-        lines += [f"IMAGE={s.image}", f"ID={s.id}", f"SCALE={s.scale:.8f}"]
-    return "\n".join(lines) + "\n"

@@ -5,6 +5,8 @@ Left and right are the animal's own. Tables only: where the points come to lie i
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 SCALE_BAR_MM = 27.0  # length of the staple that is radiographed along with each specimen
 
 _HEAD = ["orbit_front", "orbit_back", "jaw_corner"]
@@ -20,7 +22,7 @@ NAMES: list[str] = [
     "scale_start", "scale_end", "snout_tip", *_sided(_HEAD),
     "frontal_suture", "parietal_arch", "occiput", "interclavicle", *_sided(_ARM),
     "pubis", "sacrum", "tail_base", *_sided(_LEG),
-]  # fmt: skip
+]
 
 INDEX: dict[str, int] = {name: i for i, name in enumerate(NAMES)}
 
@@ -30,7 +32,7 @@ SYMMETRY: list[tuple[int, int]] = [
 
 
 def _chain(*names: str) -> list[tuple[int, int]]:
-    return [(INDEX[a], INDEX[b]) for a, b in zip(names, names[1:], strict=False)]
+    return [(INDEX[a], INDEX[b]) for a, b in pairwise(names)]
 
 
 EDGES: list[tuple[int, int]] = [
