@@ -110,7 +110,7 @@ def write_csv(landmarks: LandmarkSet, path: str | Path) -> list[str]:
         clean = [one_line(cell) for cell in cells]
         changed += sum(a != b for a, b in zip(cells, clean, strict=True))
         gap = np.isnan(s.points).any(axis=1, keepdims=True)
-        table.append(clean + [digits(value) for value in np.where(gap, np.nan, s.points).ravel().tolist()])
+        table.append(clean + [digits(value) or "NA" for value in np.where(gap, np.nan, s.points).ravel().tolist()])
     write_rows(table, path)
     if unfit:
         sentences.append(

@@ -180,7 +180,10 @@ def _table(path: Path) -> Table:
 
 
 def _row_key(specimen: Specimen, position: int) -> str:
-    return one_line(specimen.image or "") or one_line(specimen.attributes.get(FRAME, "")) or str(position)
+    image = one_line(specimen.image or "")
+    if image.isdigit():
+        image = f"./{image}"  # or it would be read as the number of a frame
+    return image or one_line(specimen.attributes.get(FRAME, "")) or str(position)
 
 
 def _animals(landmarks: LandmarkSet, keys: list[str], sentences: list[str]) -> tuple[list[str], bool]:
@@ -195,6 +198,8 @@ def _animals(landmarks: LandmarkSet, keys: list[str], sentences: list[str]) -> t
     count = sum(bool(text) for text in ids)
     if count:
         sentences.append(f"DeepLabCut does not hold specimen ids: dropped from {count} of {len(ids)} specimens")
+    if several:
+        sentences.append("specimens in one picture are called individual1, individual2, ... in place of ids")
     return [f"individual{i}" if several else "" for i in turn], several
 
 

@@ -159,26 +159,31 @@ def _write_levels(group: h5py.Group, axis: str, heads: list[str], columns: list[
         _array(group, f"{axis}_label{level}", np.array([code[word] for word in words], dtype=np.int32))
 
 
-def _array(group: h5py.Group, key: str, values: np.ndarray, **attributes: str) -> None:
+def _array(group: h5py.Group, key: str, values: np.ndarray, /, **attributes: str) -> None:
     stored = group.create_dataset(key, data=values)
     _describe(stored, "ARRAY", "2.4", FLAVOR="numpy", **attributes)
     stored.attrs["transposed"] = np.uint8(1)
 
 
-def _describe(item: h5py.HLObject, kind: str, version: str, **attributes: str) -> None:
+def _describe(item: h5py.HLObject, kind: str, version: str, /, **attributes: str) -> None:
     for key, text in {"CLASS": kind, "VERSION": version, "TITLE": "", **attributes}.items():
-        item.attrs[key] = _attribute(text)
+        _attribute(item, key, text)
 
 
 def _variety(group: h5py.Group, axis: str, variety: str) -> None:
-    group.attrs[f"{axis}_variety"] = _attribute(variety)
+    _attribute(group, f"{axis}_variety", variety)
 
 
-def _attribute(text: str) -> Any:
-    """Text as PyTables stores it: fixed length, an empty one as a null data space."""
+def _attribute(item: h5py.HLObject, key: str, text: str) -> None:
+    """Text as PyTables stores it: UTF-8 of fixed length, an empty one as a null data space."""
     import h5py
 
-    return np.bytes_(text.encode("utf-8")) if text else h5py.Empty("S1")
+    data = text.encode("utf-8")
+    kind = h5py.string_dtype("utf-8", max(1, len(data)))
+    if data:
+        item.attrs.create(key, np.array(data, dtype=kind), dtype=kind)
+    else:
+        item.attrs[key] = h5py.Empty(kind)
 
 
 def _strings(words: list[str]) -> np.ndarray:

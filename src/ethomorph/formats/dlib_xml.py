@@ -217,6 +217,15 @@ def write_dlib_xml(landmarks: LandmarkSet, path: str | Path, *, whole_pixels: bo
     write_text(path, "\n".join(out) + "\n")
     if lost_keys:
         sentences.append(f"dlib XML does not hold attributes: dropped {listed(list(lost_keys))}")
+    marked = [[names[i] for i in padded if s.visible[i]] for s in landmarks]
+    absent = [name for i, name in enumerate(names) if not any(s.visible[i] for s in landmarks)]
+    if absent:
+        sentences.append(f"landmark names that are marked in no specimen are dropped from the list: {listed(absent)}")
+    elif not all_digits(names) and merged_order(marked) != names:
+        sentences.append("landmark names come back in another order: no specimen has all of them")
+    changed = sum(one_line(text) != text for s in landmarks for text in (s.image or "", *s.attributes.values()))
+    if changed:
+        sentences.append(f"{changed} texts lost line breaks, control characters or outer white space")
     if unboxed:
         sentences.append(f"{unboxed} specimens without a box are given the smallest box around their points")
     if dropped:
@@ -243,8 +252,8 @@ def sniff_dlib_xml(head: bytes) -> bool:
 
 def _ordered_names(boxes: list[_Box], path: Path) -> tuple[list[str], list[str]]:
     """The scheme's names as shown, and the same as the file writes them, in scheme order."""
-    found = list(dict.fromkeys(name for box in boxes for name in box.parts))
-    if found and all(re.fullmatch(r"\d{1,9}", name, re.ASCII) for name in found):
+    found = merged_order([list(box.parts) for box in boxes])
+    if all_digits(found):
         found.sort(key=int)
         shorn = [str(int(name)) for name in found]
         if len(set(shorn)) < len(shorn):
@@ -254,11 +263,34 @@ def _ordered_names(boxes: list[_Box], path: Path) -> tuple[list[str], list[str]]
     return found, found
 
 
+def all_digits(names: list[str]) -> bool:
+    """Whether every name is a whole number."""
+    return bool(names) and all(re.fullmatch(r"\d{1,9}", name, re.ASCII) for name in names)
+
+
+def merged_order(lists: list[list[str]]) -> list[str]:
+    """All names in one order: that of the longest list, each further name after the one it follows in its own list.
+
+    Examples
+    --------
+    >>> merged_order([["a", "c"], ["a", "b", "c", "e"], ["c", "d"]])
+    ['a', 'b', 'c', 'd', 'e']
+    """
+    order = list(max(lists, key=len, default=[]))
+    known = set(order)
+    for names in lists:
+        for previous, name in zip(["", *names], names, strict=False):
+            if name not in known:
+                order.insert(order.index(previous) + 1 if previous else 0, name)
+                known.add(name)
+    return order
+
+
 def _written_names(names: list[str], sentences: list[str]) -> tuple[list[str], list[int]]:
     """Names as they go into the file, and the order of parts."""
     order = list(range(len(names)))
     names = table_names(names, TITLE, sentences)
-    if names and all(re.fullmatch(r"\d{1,9}", name, re.ASCII) for name in names):
+    if all_digits(names):
         values = [int(name) for name in names]
         if any(str(value) != name for value, name in zip(values, names, strict=True)):
             sentences.append("landmark names lose their leading zeros when dlib XML is read again")

@@ -12,7 +12,7 @@ from ethomorph.core.files import write_text
 from ethomorph.core.landmarks import LandmarkSet, Specimen
 from ethomorph.formats.record import Format, Holds, fitted
 from ethomorph.formats.scheme import Gaps, assemble
-from ethomorph.formats.text import number, read_text, shown, whole
+from ethomorph.formats.text import number, one_line, read_text, shown, whole
 
 TITLE = "NTS"
 HOLDS = Holds(dims=(2, 3), frames=("y_up", "lps"), ids=True)
@@ -85,7 +85,7 @@ def write_nts(landmarks: LandmarkSet, path: str | Path) -> list[str]:
     code = MISSING
     while (array == code).any():
         code = code * 10 - 9
-    ids = ["_".join(s.id.split()) or f"specimen_{i}" for i, s in enumerate(landmarks, 1)] if _any_id(landmarks) else []
+    ids = ["_".join(one_line(s.id).split()) or f"specimen_{i}" for i, s in enumerate(landmarks, 1)] if _any_id(landmarks) else []
     changed = sum(new != s.id for new, s in zip(ids, landmarks, strict=False))
     ids = [f"_{label}" if label[0] in "\"'" else label for label in ids]
     missing = f"1 {code!r}" if np.isnan(array).any() else "0"

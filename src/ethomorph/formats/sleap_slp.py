@@ -19,6 +19,7 @@ from ethomorph.formats.h5 import damaged, open_h5
 from ethomorph.formats.pictures import PICTURE_SUFFIXES
 from ethomorph.formats.record import Format, Holds, fitted, listed, table_names
 from ethomorph.formats.scheme import Gaps, assemble
+from ethomorph.formats.text import one_line
 
 if TYPE_CHECKING:
     import sleap_io
@@ -114,7 +115,7 @@ def labels_of(landmarks: LandmarkSet) -> tuple[sleap_io.Labels, list[str]]:
     for specimen, (name, number) in zip(landmarks, keys, strict=True):
         if name not in videos:
             still = Path(name).suffix.lower() in PICTURE_SUFFIXES or FRAME not in specimen.attributes
-            videos[name] = sleap_io.Video(filename=[name] if still else name, open_backend=False)
+            videos[name] = _still(name) if still else sleap_io.Video(filename=name, open_backend=False)
         frame = frames.setdefault((name, number), sleap_io.LabeledFrame(video=videos[name], frame_idx=number))
         track = tracks.setdefault(specimen.id, sleap_io.Track(specimen.id)) if specimen.id else None
         points = np.where(specimen.visible[:, None], specimen.points, np.nan)
@@ -137,12 +138,21 @@ def labels_of(landmarks: LandmarkSet) -> tuple[sleap_io.Labels, list[str]]:
     ), sentences
 
 
+def _still(name: str) -> sleap_io.Video:
+    """A picture as a video of one frame, described so that sleap-io finds its way back without opening it."""
+    import sleap_io
+
+    described = {"type": "ImageVideo", "filename": name, "filenames": [name], "shape": None, "grayscale": None}
+    return sleap_io.Video(filename=[name], open_backend=False, backend_metadata=described)
+
+
 def _picture(frame: sleap_io.LabeledFrame, path: str | Path) -> tuple[str | None, dict[str, str]]:
     """What the frame's picture is called, and its number where it is one of a video."""
     video = frame.video.source_video or frame.video
     name, number = video.filename, int(frame.frame_idx)
     if isinstance(name, list):
-        return (str(name[number]) or None if number < len(name) else None), {}
+        image = str(name[number]) if 0 <= number < len(name) else "."
+        return (None if image == "." else image), {}
     if name == str(path):  # the pictures are embedded in the label file itself
         return Path(path).name, {FRAME: str(number)}
     still = Path(str(name)).suffix.lower() in PICTURE_SUFFIXES and number == 0
@@ -151,7 +161,13 @@ def _picture(frame: sleap_io.LabeledFrame, path: str | Path) -> tuple[str | None
 
 def _frame_key(specimen: Specimen) -> tuple[str, int]:
     number = specimen.attributes.get(FRAME, "")
-    return specimen.image or "", int(number) if specimen.image and re.fullmatch(r"\d{1,9}", number, re.ASCII) else 0
+    image = _slashed(specimen.image or "")
+    return image, int(number) if image and re.fullmatch(r"\d{1,9}", number, re.ASCII) else 0
+
+
+def _slashed(name: str) -> str:
+    """A picture's name as sleap-io keeps names: forward slashes, no empty steps."""
+    return Path(one_line(name).replace("\\", "/")).as_posix() if name.strip() not in ("", ".") else ""
 
 
 def _say_losses(landmarks: LandmarkSet, keys: list[tuple[str, int]], sentences: list[str]) -> None:
@@ -172,6 +188,11 @@ def _say_losses(landmarks: LandmarkSet, keys: list[tuple[str, int]], sentences: 
     mixed &= {key for key, s in zip(keys, landmarks, strict=True) if s.confidence is not None}
     if mixed:
         sentences.append(f"{len(mixed)} pictures mix labelled and predicted specimens: reading takes the labelled ones")
+    changed = sum(_slashed(s.image or "") != (s.image or "") for s in landmarks)
+    if changed:
+        sentences.append(
+            f"{changed} picture names are changed: SLEAP holds them with forward slashes, without line breaks"
+        )
     unnamed = sum(not s.image for s in landmarks)
     if unnamed:
         sentences.append(f"{unnamed} specimens have no picture name, which SLEAP needs to show them")

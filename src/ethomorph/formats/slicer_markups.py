@@ -15,13 +15,14 @@ import numpy as np
 from ethomorph.core.errors import FormatError
 from ethomorph.core.files import write_json, write_text
 from ethomorph.core.landmarks import LandmarkSet, Specimen
-from ethomorph.formats.record import Format, Holds, fitted, listed, numbered
+from ethomorph.formats.record import Format, Holds, fitted, listed, numbered, table_names
 from ethomorph.formats.scheme import Gaps, assemble
 from ethomorph.formats.text import as_is, finite, get, load_json, number, one_line, read_text, shown
 
 JSON_TITLE, FCSV_TITLE = "Slicer markups (.mrk.json)", "Slicer fiducials (.fcsv)"
 JSON_HOLDS = Holds(dims=(3,), frames=("lps",), names=True, ids=True, curves=True)
 FCSV_HOLDS = Holds(dims=(3,), frames=("lps",), names=True, missing=False)
+_FCSV_SETTLED = Holds(dims=(3,), frames=("lps",), names=True, missing=False, ids=True)
 SCHEMA = "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/markups-schema-v1.0.3.json#"
 # Numbers and names of coordinate systems in both formats; True where x and y point the other way than in LPS.
 SYSTEMS = {"0": True, "RAS": True, "1": False, "LPS": False}
@@ -78,10 +79,11 @@ def write_mrk_json(landmarks: LandmarkSet, path: str | Path) -> list[str]:
     Missing points stay in the list with ``positionStatus`` "undefined".
     """
     landmarks, sentences = fitted(landmarks, JSON_TITLE, JSON_HOLDS)
+    names = table_names(landmarks.names, JSON_TITLE, sentences)
     markups = []
     unnamed = sum(not specimen.id for specimen in landmarks)
     for specimen in landmarks:
-        markups.append(_markup("Fiducial", specimen.id, specimen.points, landmarks.names))
+        markups.append(_markup("Fiducial", specimen.id, specimen.points, names))
         markups += [
             _markup("Curve", f"{specimen.id} curve {i}", c, numbered(len(c))) for i, c in enumerate(specimen.curves, 1)
         ]
@@ -133,7 +135,7 @@ def read_fcsv(path: str | Path, *, gaps: Gaps = "refuse") -> LandmarkSet:
 
 def write_fcsv(landmarks: LandmarkSet, path: str | Path) -> list[str]:
     """Write one specimen as ``.fcsv`` in LPS, without missing points; returns what it cannot hold, a sentence each."""
-    landmarks, sentences = fitted(landmarks, FCSV_TITLE, FCSV_HOLDS)
+    landmarks, sentences = fitted(landmarks, FCSV_TITLE, _FCSV_SETTLED)
     if len(landmarks) > 1:
         raise FormatError(
             f"holds one specimen a file, there are {len(landmarks)}",
@@ -141,22 +143,19 @@ def write_fcsv(landmarks: LandmarkSet, path: str | Path) -> list[str]:
             fix="write .mrk.json, which holds several",
         )
     specimen = landmarks[0]
+    names = table_names(landmarks.names, FCSV_TITLE, sentences)
     out = [
         "# Markups fiducial file version = 4.11",
         "# CoordinateSystem = LPS",
         "# columns = id,x,y,z,ow,ox,oy,oz,vis,sel,lock,label,desc,associatedNodeID",
     ]
-    changed = 0
-    for i, (name, row) in enumerate(zip(landmarks.names, specimen.points.tolist(), strict=True), 1):
-        label = one_line(name).replace(",", " ").replace('"', "'")
-        changed += label != name
+    for i, (name, row) in enumerate(zip(names, specimen.points.tolist(), strict=True), 1):
         if specimen.visible[i - 1]:
-            out.append(f"{i},{','.join(map(repr, row))},0,0,0,1,1,1,0,{label},,")
+            out.append(f"{i},{','.join(map(repr, row))},0,0,0,1,1,1,0,{_quoted(name)},,")
     write_text(path, "\n".join(out) + "\n")
-    if changed:
-        sentences.append(
-            f"{changed} landmark names have commas, quotes or line breaks, which .fcsv cannot hold: replaced"
-        )
+    called = file_stem(Path(path))
+    if specimen.id != called:
+        sentences.append(f".fcsv does not hold specimen ids: {specimen.label[:80]!r} is called {called!r}, by the file")
     return sentences
 
 
@@ -255,6 +254,12 @@ def _markup(kind: str, name: str, points: np.ndarray, labels: list[str]) -> dict
         "type": kind, **named, "coordinateSystem": "LPS", "coordinateUnits": "mm", "locked": False,
         "labelFormat": "%N-%d", "lastUsedControlPointNumber": len(controls), "controlPoints": controls,
     }  # fmt: skip
+
+
+def _quoted(text: str) -> str:
+    """A cell, in quotes where it needs them."""
+    doubled = text.replace('"', '""')
+    return f'"{doubled}"' if any(c in text for c in ',"') else text
 
 
 def _fcsv_lines(path: Path) -> tuple[str | None, list[str], list[tuple[int, list[str]]]]:

@@ -21,7 +21,7 @@ from ethomorph.formats.text import number, one_line, read_text, shown, whole
 
 TITLE = "TPS"
 HOLDS = Holds(dims=(2, 3), frames=("y_up", "lps"), ids=True, pictures=True, scale=True, curves=True, attributes=True)
-_KEY = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_ .-]{0,79}?)\s*=(.*)")
+_KEY = re.compile(r"\s*([^\W\d][^=]{0,79}?)\s*=(.*)")
 _OWN = frozenset({"LM", "LM3", "CURVES", "CURVES3", "OUTLINES", "POINTS", "POINTS3", "IMAGE", "ID", "SCALE"})
 _UPPER = frozenset({"COMMENT", "VARIABLES", "OUTLINES"})
 MISSING = "-1 -1"
