@@ -13,7 +13,7 @@ from itertools import combinations
 import numpy as np
 
 from ethomorph.core.errors import LabelError
-from ethomorph.shape.procrustes import generalized_procrustes, similarity, superimpose
+from ethomorph.shape.procrustes import centroid_size, generalized_procrustes, similarity, superimpose
 
 LEAST_SPECIMENS = 3
 ROUNDS = 8
@@ -27,6 +27,8 @@ STRETCH = 1.3
 SWAP_GAIN = 0.5
 """An exchange is reported where it takes away at least this share of the squared distance from the mean shape."""
 MAX_SWAP_PAIRS = 3000
+UNSURE = 0.05
+"""Spread, as a share of centroid size, beyond which a landmark's place is a guess."""
 
 
 @dataclass(frozen=True)
@@ -168,38 +170,48 @@ class ShapePrior:
         return bool(whole[0] > self.shape_limit and whole[1] ** 2 < (1 - SWAP_GAIN) * whole[0] ** 2)
 
     def check(
-        self, points: np.ndarray, names: Sequence[str], pairs: Sequence[tuple[int, int]] | None = None
-    ) -> list[list[str]]:
-        """What is wrong with each of (n, p, 2): short sentences, none for a shape like those in training."""
-        points = np.asarray(points, dtype=float)
-        flags: list[list[str]] = [[] for _ in points]
-        usable = np.flatnonzero(np.isfinite(points).all(axis=2).sum(axis=1) >= 3)
-        if not len(usable):
-            return flags
-        each, whole = self.distances(points[usable])
-        doubtful = (whole > self.shape_limit) | (each > self.point_limit).any(axis=1)
-        for i in usable[doubtful].tolist():
-            flags[i] = self._sentences(points[i], names, pairs)
-        return flags
+        self, points: np.ndarray, spread: np.ndarray | None = None, *, names: Sequence[str] | None = None,
+        pairs: Sequence[tuple[int, int]] | None = None,
+    ) -> tuple[list[str], np.ndarray]:
+        """What is wrong with a specimen's landmarks, and where they would be expected instead.
 
-    def _sentences(
-        self, points: np.ndarray, names: Sequence[str], pairs: Sequence[tuple[int, int]] | None
-    ) -> list[str]:
+        Parameters
+        ----------
+        points : (p, 2) px, NaN where missing.
+        spread : (p,) px; a landmark that views disagree about by more than `UNSURE` of the specimen's size is filled.
+        names : for the sentences; numbers from 1 by default.
+        pairs : landmarks that may be mistaken for each other; default any two that look wrong.
+
+        Returns
+        -------
+        flags, short sentences, none for a shape like those in training; and a copy of `points` in which exchanges are
+        set right and outlying, unsure and missing landmarks stand where the others put them.
+        """
+        points = np.asarray(points, dtype=float)
+        names = names or [str(i + 1) for i in range(len(points))]
+        if np.isfinite(points).all(axis=1).sum() < 3:
+            return [], points.copy()
+        unsure = np.zeros(len(points), dtype=bool)
+        if spread is not None:
+            unsure = np.nan_to_num(spread) > UNSURE * centroid_size(points)
+        each, whole = self.distances(points[None])
+        if whole[0] <= self.shape_limit and not (each[0] > self.point_limit).any():
+            return [], self.fill(points, trust=~unsure)
         if self.mirrored(points):
-            return ["the whole specimen looks mirrored"]
-        points = points.copy()
-        said = []
+            return ["the whole specimen looks mirrored"], points.copy()
+        flags, points = [], points.copy()
         for i, j in self.swaps(points, pairs):
-            said.append(f"landmarks {names[i]} and {names[j]} look exchanged")
+            flags.append(f"landmarks {names[i]} and {names[j]} look exchanged")
             points[[i, j]] = points[[j, i]]
-        wrong = [str(names[i]) for i in np.flatnonzero(self.outliers(points))]
-        if wrong:
-            many = len(wrong) > 1
-            where = "far from where the others put " + ("them" if many else "it")
-            said.append(f"landmark{'s' if many else ''} {', '.join(wrong)} {where}")
-        if not said and self.distances(points[None])[1][0] > self.shape_limit:
-            said.append("a shape unlike any in training")
-        return said
+        outlying = self.outliers(points)
+        wrong = [str(names[i]) for i in np.flatnonzero(outlying)]
+        if len(wrong) == 1:
+            flags.append(f"landmark {wrong[0]} is far from where the others put it")
+        elif wrong:
+            flags.append(f"landmarks {', '.join(wrong)} are far from where the others put them")
+        if not flags:
+            flags.append("a shape unlike any in training")
+        return flags, self.fill(points, trust=~(outlying | unsure))
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name, for safetensors."""
