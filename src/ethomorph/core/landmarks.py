@@ -141,6 +141,16 @@ class LandmarkSet:
         new = [replace(s, points=p) for s, p in zip(self.specimens, points, strict=True)]
         return replace(self, specimens=new, notes=list(self.notes), **changes)
 
+    def renamed(self, names: Sequence[str]) -> Self:
+        """The set with other names for its landmarks; raises LabelError where their number does not fit."""
+        if len(names) != len(self.names) or len(set(names)) != len(names):
+            raise LabelError(
+                f"{len(names)} names ({len(set(names))} different) for {len(self.names)} landmarks",
+                place=self.source,
+                fix="give one name a landmark",
+            )
+        return replace(self, names=list(names), notes=list(self.notes))
+
     def keep(self, names: Sequence[str]) -> Self:
         """The set with only these landmarks, in this order; curves and boxes stay as they are.
 
@@ -198,7 +208,7 @@ class LandmarkSet:
                 place=self.source,
                 fix="SLEAP holds 2-D image points",
             )
-        skeleton = sleap_io.Skeleton(nodes=self.names, edges=self.edges, symmetries=self.symmetry)
+        skeleton = sleap_io.Skeleton(nodes=list(self.names), edges=self.edges, symmetries=self.symmetry)
         frames: dict[str, sleap_io.LabeledFrame] = {}
         for specimen in self.specimens:
             key = str(specimen.image_path or specimen.image or specimen.id)

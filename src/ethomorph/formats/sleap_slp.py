@@ -107,7 +107,7 @@ def labels_of(landmarks: LandmarkSet) -> tuple[sleap_io.Labels, list[str]]:
     names = table_names(landmarks.names, TITLE, sentences)
     symmetries = [(names[a], names[b]) for a, b in landmarks.symmetry]
     edges = [(names[a], names[b]) for a, b in landmarks.edges]
-    skeleton = sleap_io.Skeleton(nodes=names, edges=edges, symmetries=symmetries)
+    skeleton = sleap_io.Skeleton(nodes=list(names), edges=edges, symmetries=symmetries)
     videos: dict[str, sleap_io.Video] = {}
     tracks: dict[str, sleap_io.Track] = {}
     frames: dict[tuple[str, int], sleap_io.LabeledFrame] = {}
@@ -167,7 +167,8 @@ def _frame_key(specimen: Specimen) -> tuple[str, int]:
 
 def _slashed(name: str) -> str:
     """A picture's name as sleap-io keeps names: forward slashes, no empty steps."""
-    return Path(one_line(name).replace("\\", "/")).as_posix() if name.strip() not in ("", ".") else ""
+    posix = Path(one_line(name).replace("\\", "/")).as_posix()
+    return "" if posix == "." else posix
 
 
 def _say_losses(landmarks: LandmarkSet, keys: list[tuple[str, int]], sentences: list[str]) -> None:
