@@ -96,8 +96,11 @@ def dealt_anew(
     effect = measure(values, parts)
     if effect <= MIN_EFFECT:
         return effect, 1.0
-    reached = sum(measure(values, rng.permutation(parts)) >= effect - 1e-12 for _ in range(DEALS))
-    return effect, (reached + 1) / (DEALS + 1)
+    reached, deals = 0, 0
+    while deals < DEALS and reached <= LEVEL * DEALS:  # more can no longer be rare enough to be told
+        deals += 1
+        reached += measure(values, rng.permutation(parts)) >= effect - 1e-12
+    return effect, (reached + 1) / (deals + 1)
 
 
 def _said(known: pd.DataFrame, column: str, kind: str, values: np.ndarray) -> str:

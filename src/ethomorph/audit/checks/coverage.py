@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+import pandas as pd
+
 from ethomorph.audit.check import Check, found
+from ethomorph.audit.checks.balance import as_numbers
 from ethomorph.audit.data import AuditData, listed, several
 from ethomorph.training.health import Finding
 
 MIN_GROUPS = 2
 """A stratum with a single tested group may be a chance of the split; it is told as information."""
 MAX_CATEGORIES = 30
+MAX_NUMBERS = 6
 
 
 def run(data: AuditData) -> list[Finding]:
@@ -21,7 +25,7 @@ def run(data: AuditData) -> list[Finding]:
             if value is not None and part:
                 where[value][part].add(group)
         groups = len(set(data.groups))
-        if not 2 <= len(where) <= min(MAX_CATEGORIES, groups // 3) or _numeric(where):
+        if not 2 <= len(where) <= min(MAX_CATEGORIES, groups // 3) or _measured(list(where)):
             continue
         unseen = {value: len(of["test"]) for value, of in where.items() if of["test"] and not of["train"]}
         if unseen:
@@ -38,8 +42,10 @@ def run(data: AuditData) -> list[Finding]:
     return findings
 
 
-def _numeric(values: dict) -> bool:
-    return all(str(v).replace(".", "", 1).lstrip("-").isdecimal() for v in values) and len(values) > 6
+def _measured(values: list[str]) -> bool:
+    """Whether these are dates, or numbers of more than a few kinds, rather than strata."""
+    kind, numbers = as_numbers(pd.Series(values, dtype=object))
+    return kind == "date" or (kind == "number" and len(set(numbers)) > MAX_NUMBERS)
 
 
 CHECK = Check("coverage", frozenset({"groups", "parts", "metadata"}), run)

@@ -55,9 +55,11 @@ def run(data: AuditData) -> list[Finding]:
 
 
 def missing_share(data: AuditData) -> np.ndarray:
-    """(landmarks,) share of the specimens in which each landmark is missing."""
+    """(landmarks,) share in which each landmark is missing, of the specimens that have any; 1 where none has any."""
     assert data.landmarks is not None
-    return 1 - np.isfinite(data.landmarks.array()).all(axis=2).mean(axis=0)
+    visible = np.isfinite(data.landmarks.array()).all(axis=2)
+    digitised = visible[visible.any(axis=1)]
+    return 1 - digitised.mean(axis=0) if len(digitised) else np.ones(len(data.landmarks.names))
 
 
 CHECK = Check("missing", frozenset({"landmarks"}), run)

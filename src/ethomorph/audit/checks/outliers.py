@@ -20,8 +20,15 @@ MIN_SPECIMENS = 10
 MAX_Z = 5.0
 MIN_FACTOR = 2.0
 """An outlier also lies this many times farther out than the median: tight samples make large z of small things."""
-LANDMARK_FACTOR = 8.0
-"""A single landmark that lies this many of its own median residuals away; Rayleigh-distributed residuals never do."""
+LANDMARK_FACTOR = 7.0
+"""A single landmark that lies this many of its own median residuals away. Measured: none of 16000 landmarks with normal
+noise, none of 480 on fly wings, 11 of 30700 on lizards, where two lay on one spot and others on the wrong joint."""
+SUSPECT = 4.0
+"""Landmarks beyond this many median residuals have no say when the specimen is fitted again."""
+SWAPPED_BACK = 4.0
+"""Two landmarks count as swapped where exchanging them leaves both within this many median residuals."""
+WORST = 4.0
+"""A landmark of an outlier that lies this many of the specimen's own median residuals away is named."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +43,18 @@ class Outlier:
 
 @dataclass(frozen=True)
 class Stray:
-    """One landmark of one specimen far from where the others have it, in its own median residuals."""
+    """One landmark of one specimen far from where the others have it.
+
+    Attributes
+    ----------
+    factor : its residual from the mean shape, in the landmark's own median residuals.
+    swapped_with : the landmark it would have to change places with to be right, or "".
+    """
 
     sample: int
     landmark: int
     factor: float
+    swapped_with: str = ""
 
 
 def run(data: AuditData) -> list[Finding]:
@@ -64,7 +78,11 @@ def run(data: AuditData) -> list[Finding]:
             )
         )
     if strays:
-        said = [f"{data.names[s.sample]} {data.landmarks.names[s.landmark]} ({s.factor:.0f} x)" for s in strays]
+        said = []
+        for stray in strays:
+            swap = f", as if swapped with {stray.swapped_with}" if stray.swapped_with else ""
+            name = data.landmarks.names[stray.landmark]
+            said.append(f"{data.names[stray.sample]} {name} ({stray.factor:.0f} x{swap})")
         findings.append(
             found(
                 "stray_landmark",
@@ -108,9 +126,12 @@ def shape_outliers(data: AuditData) -> tuple[list[Outlier], list[Stray]]:
     ]
     residual = np.linalg.norm(superimpose(shapes, mean) - mean, axis=2)
     typical = np.nanmedian(residual, axis=0)
-    factor = residual / np.maximum(typical, 0.2 * np.median(typical) + 1e-12)
+    typical = np.maximum(typical, 0.2 * np.median(typical) + 1e-12)
+    factor = residual / typical
+    for i in np.flatnonzero((np.nan_to_num(factor) > SUSPECT).any(axis=1)):
+        factor[i] = _without_suspects(shapes[i], mean, factor[i] > SUSPECT) / typical
     strays = [
-        Stray(int(usable[i]), int(seen[k]), float(factor[i, k]))
+        Stray(int(usable[i]), int(seen[k]), float(factor[i, k]), _swap_of(k, shapes[i], mean, typical, names))
         for i, k in np.argwhere(np.nan_to_num(factor) > LANDMARK_FACTOR)
         if keep[i]
     ]
@@ -118,8 +139,8 @@ def shape_outliers(data: AuditData) -> tuple[list[Outlier], list[Stray]]:
 
 
 def hint(shape: np.ndarray, mean: np.ndarray, limit: float, names: list[str]) -> str:
-    """What single change would bring the specimen within `limit` of the mean."""
-    from ethomorph.shape.procrustes import procrustes_distance
+    """What single change would bring the specimen within `limit` of the mean, else the landmarks that it is about."""
+    from ethomorph.shape.procrustes import procrustes_distance, superimpose
 
     if float(procrustes_distance(shape, mean, reflect=True)) < limit:
         return "as if mirrored"
@@ -133,7 +154,32 @@ def hint(shape: np.ndarray, mean: np.ndarray, limit: float, names: list[str]) ->
     best = int(np.nanargmin(distances))
     if distances[best] < limit:
         return f"as if {names[pairs[best][0]]} and {names[pairs[best][1]]} were swapped"
-    return ""
+    residual = np.linalg.norm(superimpose(shape[None], mean)[0] - mean, axis=1)
+    worst = [i for i in np.argsort(-residual) if residual[i] > WORST * np.nanmedian(residual)]
+    return f"mostly {listed([names[i] for i in worst], 4)}" if 0 < len(worst) <= len(names) // 3 else ""
+
+
+def _swap_of(k: int, shape: np.ndarray, mean: np.ndarray, typical: np.ndarray, names: list[str]) -> str:
+    """The landmark that `k` was swapped with, where a swap puts both back to where they belong."""
+    from ethomorph.shape.procrustes import superimpose
+
+    swapped = np.repeat(shape[None], len(shape), axis=0)
+    for m in range(len(shape)):
+        swapped[m, [k, m]] = shape[[m, k]]
+    residual = np.linalg.norm(superimpose(swapped, mean) - mean, axis=2) / np.maximum(typical, 1e-12)
+    both = np.maximum(residual[:, k], np.diagonal(residual))
+    both[k] = np.inf
+    best = int(np.nanargmin(both))
+    return names[best] if both[best] < SWAPPED_BACK else ""
+
+
+def _without_suspects(shape: np.ndarray, mean: np.ndarray, suspect: np.ndarray) -> np.ndarray:
+    """Residuals of a specimen that was fitted without its suspects, so that these do not drag the fit towards them."""
+    from ethomorph.shape.procrustes import similarity
+
+    sound = np.where(suspect[:, None], np.nan, shape)
+    fitted = shape if np.isfinite(sound).all(axis=1).sum() <= shape.shape[1] else sound
+    return np.linalg.norm(similarity(fitted, mean).apply(shape) - mean, axis=1)
 
 
 def _usable(points: np.ndarray) -> np.ndarray:
