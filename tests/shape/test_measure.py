@@ -33,8 +33,12 @@ def test_gaps_are_filled_and_counted_and_hopeless_specimens_keep_their_row():
     landmarks = wings()
     landmarks[3].points[0] = np.nan
     landmarks[5].points[2:] = np.nan
+    landmarks[7].points[:] = 5.0
+    landmarks[8].points[:] = np.c_[np.arange(6), np.arange(6)]
+    landmarks[8].points[0] = np.nan
     measured = shape_measurement(landmarks)
     table = measured.table
+    assert table["note"][7] == "all visible landmarks coincide" and "on one line" in table["note"][8]
     assert len(table) == 12 and table["landmarks_filled"].tolist() == [0, 0, 0, 1] + [0] * 8
     assert table["landmarks_visible"][5] == 2 and np.isnan(table["pc1"][5])
     assert table["note"][5] == "only 2 landmarks visible, at least 3 are needed"

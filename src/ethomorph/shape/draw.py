@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ethomorph.core.errors import InputError
 from ethomorph.shape.checks import labels_for
 from ethomorph.shape.tangent import ShapeSpace
 from ethomorph.shape.thin_plate import ThinPlate, thin_plate
@@ -42,8 +43,10 @@ def draw_components(
     groups : (n,) labels for colour.
     predicted : (n, p, k) predicted configurations of the same specimens; those with gaps are not drawn.
     """
-    figure, panel = _panel()
     a, b = axes
+    if max(axes) >= space.scores.shape[1]:
+        raise InputError(f"the shapes vary in {space.scores.shape[1]} components only", fix="draw a larger sample")
+    figure, panel = _panel()
     truth = space.scores[:, [a, b]]
     labels = labels_for(groups, len(truth), "group") if groups is not None else np.full(len(truth), "")
     if predicted is not None:

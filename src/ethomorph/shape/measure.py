@@ -81,7 +81,8 @@ def shape_measurement(
 
     points = landmarks.array()
     visible = np.isfinite(points).all(axis=2)
-    rows = np.flatnonzero(visible.sum(axis=1) > points.shape[2])
+    notes = [_objection(own[seen], len(own)) for own, seen in zip(points, visible, strict=True)]
+    rows = np.flatnonzero([not note for note in notes])
     refuse_too_few(landmarks, len(rows))
     filled = fill_missing(points[rows])
     gpa = generalized_procrustes(filled.points)
@@ -103,12 +104,7 @@ def shape_measurement(
     columns["procrustes_distance"] = _spread_out(gpa.procrustes_distance, rows, len(landmarks))
     for c in range(space.scores.shape[1]):
         columns[f"pc{c + 1}"] = _spread_out(space.scores[:, c], rows, len(landmarks))
-    measured = np.isin(np.arange(len(landmarks)), rows)
-    shown = visible.sum(axis=1)
-    columns["note"] = [
-        "" if ok else f"only {n} landmarks visible, at least {points.shape[2] + 1} are needed"
-        for ok, n in zip(measured, shown, strict=True)
-    ]
+    columns["note"] = notes
     table = pandas.DataFrame(columns)
     if by is not None:
         table = _joined(table, by, landmarks.source)
@@ -123,6 +119,19 @@ def refuse_too_few(landmarks: LandmarkSet, usable: int) -> None:
             place=landmarks.source,
             fix="shape statistics need at least 3",
         )
+
+
+def _objection(shown: np.ndarray, landmarks: int) -> str:
+    """Why a specimen with these visible landmarks (m, k) cannot be superimposed and filled; empty where it can."""
+    k = shown.shape[1]
+    if len(shown) <= k:
+        return f"only {len(shown)} landmarks visible, at least {k + 1} are needed"
+    spread = np.linalg.svd(shown - shown.mean(axis=0), compute_uv=False)
+    if spread[0] == 0:
+        return "all visible landmarks coincide"
+    if len(shown) < landmarks and spread[-1] < 1e-6 * spread[0]:
+        return f"the visible landmarks lie on one {'line' if k == 2 else 'plane'}, so the others cannot be filled"
+    return ""
 
 
 def _spread_out(values: np.ndarray, rows: np.ndarray, count: int, empty: float = np.nan) -> np.ndarray:
