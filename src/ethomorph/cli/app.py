@@ -66,17 +66,10 @@ def run(arguments: list[str] | None = None) -> None:
 
 def execute(arguments: list[str] | None = None) -> int:
     """Run one command and return its exit code; every failure has been told on standard error."""
-    import click
-
     try:
-        result = app(args=arguments, standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        return stop.exit_code
-    except click.exceptions.Abort:
-        return _interrupted()
-    except click.ClickException as wrong:
-        wrong.show()
-        return 2
+        app(args=arguments, prog_name="ethomorph")
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else 0
     except KeyboardInterrupt:
         return _interrupted()
     except BrokenPipeError:
@@ -84,7 +77,7 @@ def execute(arguments: list[str] | None = None) -> int:
         return 0
     except Exception as error:
         return _explain(error)
-    return result if isinstance(result, int) else 0
+    return 0
 
 
 def _interrupted() -> int:

@@ -27,7 +27,7 @@ def landmark_chapters(
     anatomy : indices of the landmarks that shape is measured on.
     folder : where the pictures are drawn.
     """
-    from ethomorph.keypoints.score import pair_specimens
+    from ethomorph.keypoints.pairing import pair_specimens
 
     paired = pair_specimens(truth, predicted)
     found = paired.predicted

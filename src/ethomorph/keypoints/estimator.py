@@ -35,6 +35,8 @@ CHUNK = 8
 """Pictures predicted together."""
 AHEAD = 3
 """Chunks that are read before they are needed; bounds the memory of a long prediction."""
+LEAST_CONFIDENCE = 0.05
+"""Confidence below which a landmark counts as hidden, and is put where the shape prior expects it."""
 LEAST_FOR_PRIOR = 5
 """Specimens from which a shape prior can be learned."""
 
@@ -132,8 +134,8 @@ class LandmarkRegressor:
         return self
 
     def predict(
-        self, inputs: LandmarkSet | str | Path | np.ndarray | Iterable[str | Path | np.ndarray], *, progress: bool = True,
-        on_error: Literal["raise", "report"] = "raise",
+        self, inputs: LandmarkSet | str | Path | np.ndarray | Iterable[str | Path | np.ndarray], *,
+        progress: bool = True, on_error: Literal["raise", "report"] = "raise",
     ) -> LandmarkSet:  # fmt: skip
         """Landmarks of every specimen found.
 
@@ -167,8 +169,27 @@ class LandmarkRegressor:
                 advance(len(some))
         notes = [f"left out: {line}" for line in self.skipped_]
         return LandmarkSet(
-            specimens, list(self.names_), edges=list(self.edges_), symmetry=list(self.symmetry_), source="prediction", notes=notes
-        )
+            specimens, list(self.names_), edges=list(self.edges_), symmetry=list(self.symmetry_), source="prediction",
+            notes=notes,
+        )  # fmt: skip
+
+    def predict_in_boxes(self, landmarks: LandmarkSet) -> LandmarkSet | None:
+        """Predictions inside boxes taken from the labels, as ml-morph scores its models; None for methods without boxes.
+
+        It shows how much of an error is the detector's; it is not an error that new pictures would have.
+        """
+        refuse_unfitted(self)
+        if self.method != "ert":
+            return None
+        specimens = []
+        for picture in by_picture(landmarks):
+            pixels = self._load(picture.path)
+            shown = [s for s in picture.specimens if s.visible.sum() >= 2]
+            boxes = np.array([[*np.nanmin(s.points, axis=0), *np.nanmax(s.points, axis=0)] for s in shown])
+            if len(boxes):
+                found = self.model_.fit_boxes([pixels], [boxes])[0]  # type: ignore[union-attr]
+                specimens += [replace(s, points=f.points, curves=[]) for s, f in zip(shown, found, strict=True)]
+        return replace(landmarks, specimens=specimens, notes=[])
 
     def save(self, folder: str | Path) -> Path:
         """Write the model as a folder of readable settings and safetensors; returns the folder."""
@@ -183,7 +204,7 @@ class LandmarkRegressor:
             from ethomorph.core.files import atomic_path
 
             with atomic_path(folder / "prior.safetensors") as temporary:
-                save_file({name: np.ascontiguousarray(a) for name, a in self.prior_.to_arrays().items()}, temporary)
+                save_file({name: np.array(a, order="C") for name, a in self.prior_.to_arrays().items()}, temporary)
         facts = self.resolved() | {
             "names": list(self.names_),
             "edges": [list(edge) for edge in self.edges_],
@@ -281,26 +302,28 @@ class LandmarkRegressor:
                     yield some, pictures
 
     def _as_specimens(self, task: Task, pixels: np.ndarray, found: list[Found]) -> list[Specimen]:
-        known = task.known or []
-        base = replace(known[0], curves=[], attributes=dict(known[0].attributes)) if known else Specimen(np.zeros((0, 2)))
-        base = replace(
-            base, points=np.full((len(self.names_), 2), np.nan), image=task.name, image_path=task.path,
-            image_size=pixels.shape[:2], box=None, confidence=None, spread=None,
-            id=base.id if len(known) == 1 else Path(task.name).stem,
+        known = task.known[0] if task.known else Specimen(np.zeros((0, 2)))
+        base = Specimen(
+            np.full((len(self.names_), 2), np.nan), image=task.name, image_path=task.path, image_size=pixels.shape[:2],
+            id=known.id if task.known and len(task.known) == 1 else Path(task.name).stem, scale=known.scale, unit=known.unit,
         )  # fmt: skip
         if not found:
-            return [replace(base, attributes={**base.attributes, "status": "not found"})]
-        return [self._as_specimen(replace(base, attributes=dict(base.attributes)), one) for one in found]
+            return [replace(base, attributes={"status": "not found"})]
+        return [self._as_specimen(base, one) for one in found]
 
     def _as_specimen(self, base: Specimen, found: Found) -> Specimen:
-        flags = list(found.flags)
+        flags, points = list(found.flags), found.points
+        attributes = {"status": "found", "score": f"{found.score:.3f}"}
         if self.prior_ is not None:
-            flags += self.prior_.check(found.points, found.spread)[0]
-        attributes = base.attributes | {"status": "found", "score": f"{found.score:.3f}"}
+            hidden = found.confidence < LEAST_CONFIDENCE
+            if self.method == "heatmap" and hidden.any() and not hidden.all():
+                points = self.prior_.fill(points, trust=~hidden)
+                attributes["filled"] = ", ".join(np.array(self.names_)[hidden])
+            flags += self.prior_.check(points, names=self.names_, pairs=self.symmetry_ or None)[0]
         if flags:
             attributes["flags"] = "; ".join(flags)
         return replace(
-            base, points=found.points, confidence=found.confidence, spread=found.spread, box=found.box, attributes=attributes
+            base, points=points, confidence=found.confidence, spread=found.spread, box=found.box, attributes=attributes
         )
 
 
@@ -315,7 +338,7 @@ def method_settings(method: str, given: Any) -> Any:
     if given is None or isinstance(given, dict):
         return Settings.from_dict(dict(given or {}))
     if not isinstance(given, Settings):
-        raise StudyError(f"{type(given).__name__} are no settings of {method}", fix=f"give {Settings.__name__} or a table")
+        raise StudyError(f"{type(given).__name__} is not for {method}", fix=f"give {Settings.__name__} or a table")
     return given
 
 

@@ -5,20 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from ethomorph.api import groups_of
 from ethomorph.core.errors import LabelError, SplitError
+from ethomorph.core.files import write_text
 from ethomorph.core.landmarks import LandmarkSet
 from ethomorph.formats.grades import join_grades, read_grades
 from ethomorph.formats.registry import read_landmarks, write_landmarks
 from ethomorph.keypoints.chapters import landmark_chapters
 from ethomorph.keypoints.estimator import LandmarkRegressor
+from ethomorph.keypoints.pairing import pair_specimens
 from ethomorph.keypoints.scale import Ruler, apply, find_scales
 from ethomorph.study.config import ScaleSection, TaskSection
 from ethomorph.study.run import Run, plain
 from ethomorph.study.specimens import join_specimens, read_specimens
-from ethomorph.study.task import Chapter, Task
+from ethomorph.study.task import PER_SAMPLE, Chapter, Task
 
 PREDICTIONS = "predictions.tps"
 
@@ -84,9 +87,12 @@ class LandmarkTask(Task):
 
     def score(self, parts: list[str], run: Run, *, part: str, progress: bool) -> dict[str, Any]:
         truth = self._part(parts, part)
-        predicted = LandmarkRegressor.load(run.model).predict(truth, progress=progress)
+        model = LandmarkRegressor.load(run.model)
+        predicted = model.predict(truth, progress=progress)
         write_landmarks(predicted, run.folder / PREDICTIONS)
-        return self._scores(truth, predicted, self._part(parts, "train"))
+        chosen = self.samples[[p == part for p in parts]]
+        write_text(run.folder / PER_SAMPLE, per_sample(truth, predicted, chosen).to_csv(index=False))
+        return self._scores(truth, predicted, self._part(parts, "train"), annotation_box=model.predict_in_boxes(truth))
 
     def score_other(self, run: Run, labels: Path, images: Path | None, *, progress: bool) -> dict[str, Any]:
         """Scores on other labelled data, against this run's own training part as baseline."""
@@ -116,7 +122,8 @@ class LandmarkTask(Task):
         truth = self._part(parts, "test")
         if not len(truth):
             return []
-        predicted = read_landmarks(run.folder / PREDICTIONS, images=self._images_folder())
+        predicted = read_landmarks(run.folder / PREDICTIONS, images=self._images_folder(), gaps="missing")
+        predicted = predicted.renamed(truth.names)
         return landmark_chapters(truth, predicted, run.read_json("scores.json"), anatomy=self.anatomy, folder=folder)
 
     @property
@@ -125,13 +132,16 @@ class LandmarkTask(Task):
         bar = self.section.scale.landmarks if self.section.scale and self.section.scale.landmarks else ()
         return [i for i, name in enumerate(self.landmarks.names) if name not in bar]
 
-    def _scores(self, truth: LandmarkSet, predicted: LandmarkSet, train: LandmarkSet) -> dict[str, Any]:
+    def _scores(
+        self, truth: LandmarkSet, predicted: LandmarkSet, train: LandmarkSet, annotation_box: LandmarkSet | None = None
+    ) -> dict[str, Any]:
         from ethomorph.keypoints.score import score_landmarks
 
         groups = groups_of(truth, self.study.config.split.by)
         return score_landmarks(
-            truth, predicted, groups=groups, training=train, repeat=self.repeat, anatomy=self.anatomy
-        )
+            truth, predicted, groups=groups, training=train, repeat=self.repeat, annotation_box=annotation_box,
+            anatomy=self.anatomy,
+        )  # fmt: skip
 
     def _regressor(self, max_minutes: float | None) -> LandmarkRegressor:
         return LandmarkRegressor(
@@ -158,7 +168,7 @@ class LandmarkTask(Task):
         folder = self.study.existing(images, f"task.{self.name}.images") if images else None
         found = read_landmarks(path, images=folder, gaps=self.section.gaps)
         self.warnings += found.notes
-        return found
+        return found.renamed(self.section.names) if self.section.names else found
 
     def _images_folder(self) -> Path | None:
         return self.study.path(self.section.images) if self.section.images else None
@@ -183,6 +193,15 @@ def samples_table(landmarks: LandmarkSet, by: str) -> pd.DataFrame:
         rows.append({**specimen.attributes, "sample": sample, "group": group})
     table = pd.DataFrame(rows)
     return table[["sample", "group", *(c for c in table.columns if c not in ("sample", "group"))]]
+
+
+def per_sample(truth: LandmarkSet, predicted: LandmarkSet, samples: pd.DataFrame) -> pd.DataFrame:
+    """A row a specimen: its mean error over landmarks, empty where it was missed."""
+    found = pair_specimens(truth, predicted).predicted
+    error = np.linalg.norm(found - truth.array(), axis=2)
+    known = np.isfinite(error)
+    mean = np.where(known, error, 0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
+    return samples[["sample", "group"]].assign(mean_error_px=mean)
 
 
 def with_scale(landmarks: LandmarkSet, section: ScaleSection | None) -> tuple[LandmarkSet, list[str]]:
@@ -225,7 +244,6 @@ def predict_new(
     predicted, said = with_scale(predicted, section.scale)
     notes += said
     if distances is not None:
-        from ethomorph.core.files import write_text
         from ethomorph.shape.distances import landmark_distances
 
         if not section.distances:

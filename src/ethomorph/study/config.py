@@ -77,6 +77,7 @@ class TaskSection(Section):
     kind: Kind
     labels: Path
     images: Path | None = None
+    names: list[str] = Field(default_factory=list, description="the landmarks' names in order, where the label file has none")
     method: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict, description="the method's own settings")
     enhancement: dict[str, Any] | str | None = Field(

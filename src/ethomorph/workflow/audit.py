@@ -30,6 +30,8 @@ def audit_study(
     ------
     InputError : the study or its labels cannot be read. Unreadable images are findings, not errors.
     """
+    from ethomorph.audit.draw import draw_audit
+
     study = Study(folder)
     opened = open_task(study, task)
     notes = list(opened.warnings)
@@ -48,9 +50,11 @@ def audit_study(
             chapters.append(
                 Chapter("Split", [Part(table=describe_split(opened, parts), caption=f"by {study.config.split.by}")])
             )
-        figures = audit.draw(Path(scratch))
-        if figures:
-            chapters.append(Chapter("Pictures", figures))
+        picture = Path(scratch) / "audit.png"
+        draw_audit(audit, picture)
+        chapters.append(
+            Chapter("Pictures", [Part(figure=picture, caption="Missing landmarks, and the samples most worth a look.")])
+        )
         if notes:
             chapters.append(Chapter("Notes", [Part(text=note) for note in notes]))
         page = write_page(

@@ -42,6 +42,7 @@ seed = 0
 kind = "landmarks"
 labels = "sample/landmarks.tps"
 images = "sample/images"
+names = {names}
 repeat = "sample/repeat.tps"
 method = "ert"
 settings = {{ preset = "ml-morph" }}
@@ -52,6 +53,7 @@ scale = {{ landmarks = {bar}, mm = 27.0 }}
 kind = "landmarks"
 labels = "sample/landmarks.tps"
 images = "sample/images"
+names = {names}
 repeat = "sample/repeat.tps"
 method = "heatmap"
 grades = {{ train = ["good"] }}
@@ -124,7 +126,7 @@ def make_sample(out: Path) -> None:
     sample.write(out / "sample", labels="coded")
     new = simulate_radiographs(NEW, seed=8, bad_share=0.0, empty=1)
     new.write(out / "new")
-    write_text(out / "study.toml", STUDY.format(bar=list(sample.landmarks.names[:2])))
+    write_text(out / "study.toml", STUDY.format(bar=sample.landmarks.names[:2], names=sample.landmarks.names))
 
 
 def write_demo_report(
