@@ -87,16 +87,32 @@ def restore(
     checkpoint: dict[str, Any], trainer: pl.Trainer, module: pl.LightningModule, parts: list[pl.Callback]
 ) -> None:
     """Put a captured state back; random streams last, since what comes before may draw from them."""
-    module.on_load_checkpoint(checkpoint)
-    module.load_state_dict(checkpoint["state_dict"])
+    restore_weights(checkpoint, module)
     for optimizer, state in zip(trainer.optimizers, checkpoint["optimizers"], strict=True):
         optimizer.load_state_dict(state)
     if checkpoint["precision"]:
         trainer.precision_plugin.load_state_dict(checkpoint["precision"])
+    restore_parts(checkpoint, parts)
+    randomness.restore(checkpoint["random"])
+
+
+def restore_weights(checkpoint: dict[str, Any], module: pl.LightningModule) -> None:
+    """Put the weights of a checkpoint into `module`; those of another network are refused."""
+    module.on_load_checkpoint(checkpoint)
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        what = "checkpoint of a network of another shape"
+        raise StudyError(
+            what, place="last.ckpt", fix="resume with the settings that the run was started with"
+        ) from error
+
+
+def restore_parts(checkpoint: dict[str, Any], parts: list[pl.Callback]) -> None:
+    """Give every part its own state back."""
     for part in parts:
         if type(part).__name__ in checkpoint["parts"]:
             part.load_state_dict(checkpoint["parts"][type(part).__name__])
-    randomness.restore(checkpoint["random"])
 
 
 class BestWeights(pl.Callback):

@@ -120,12 +120,14 @@ class History(pl.Callback):
         return {
             "rows": self.rows,
             "train": [float(self.train.total), self.train.weight],
+            "validation_seconds": self.validation_seconds,
             "seconds": self.seconds_before + time.monotonic() - self.epoch_started,
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.rows = [dict(row) for row in state_dict["rows"]]
         self.train = WeightedMean(*state_dict["train"])
+        self.validation_seconds = state_dict["validation_seconds"]
         self.seconds_before, self.epoch_started = state_dict["seconds"], time.monotonic()
         write_history(self.path, self.rows)
 

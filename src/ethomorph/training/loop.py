@@ -4,11 +4,11 @@ ran out. The parts are callbacks, one concern a file; their order in `callbacks`
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ethomorph.core.errors import InputError, MissingPart
 from ethomorph.training import checkpoint as checkpoints
@@ -60,7 +60,7 @@ def run_fit(
     if run.partial_is_best:
         best_epoch = run.epoch
     elif best_epoch is not None and best.exists():
-        module.load_state_dict(checkpoints.read(best)["state_dict"])
+        checkpoints.restore_weights(checkpoints.read(best), module)
     module.cpu().eval()
     return FitResult(
         stop_reason=run.stop_reason,
@@ -107,8 +107,11 @@ def one_go(
     parts += [BestWeights(run, history.row), limits, early]
     show = Progress(run, history.row, label=label or "")
     callbacks = [Resume(run, loader, parts, resumed), *parts, Keeper(run, parts), *([show] if label else [])]
-    if resumed is not None and finished(run, resumed, early, history, limits):
-        return True
+    if resumed is not None:
+        checkpoints.restore_parts(resumed, parts)
+        if finished(run, early, limits):
+            checkpoints.restore_weights(resumed, module)
+            return True
     accelerator, devices = lightning_device(device)
     trainer = pl.Trainer(
         accelerator=accelerator,
@@ -130,6 +133,8 @@ def one_go(
     )
     try:
         trainer.fit(module, loader, validation if run.has_validation else None)
+    except SIGTERMException:
+        pass  # Lightning's own way out, taken after the step at which the run was stopped and written
     except (RuntimeError, MemoryError) as error:
         smaller = smaller_batch(run.batch_size, settings.batch_size)
         if not is_out_of_memory(error) or smaller is None:
@@ -165,9 +170,8 @@ def take_up(run: RunState, resumed: dict[str, Any]) -> None:
         run.seconds_before = max(run.seconds_before, seconds)
 
 
-def finished(run: RunState, resumed: dict[str, Any], early: EarlyStop, history: History, limits: Limits) -> bool:
+def finished(run: RunState, early: EarlyStop, limits: Limits) -> bool:
     """Whether a resumed run has nothing left to do, so that resuming it twice changes nothing."""
-    early.load_state_dict(resumed["parts"]["EarlyStop"])
     settings = run.settings
     if early.exhausted:
         run.stop, run.stop_reason = "early", early.reason()
@@ -177,12 +181,10 @@ def finished(run: RunState, resumed: dict[str, Any], early: EarlyStop, history: 
         run.stop, run.stop_reason = "steps", f"{settings.max_steps} steps, as many as asked for, were done"
     elif (reason := limits.time_up()) is not None:
         run.stop, run.stop_reason = "time", reason
-    if run.stop:
-        history.load_state_dict(resumed["parts"]["History"])
     return bool(run.stop)
 
 
-def refuse_empty(loader: Sequence[Any] | SeededLoader, monitor: HealthMonitor) -> None:
+def refuse_empty(loader: SeededLoader, monitor: HealthMonitor) -> None:
     """Refuse to train on nothing, once the health report says so too."""
     if len(loader) == 0:
         monitor.finish()

@@ -83,7 +83,7 @@ def pooled(a: InputStatistics, b: InputStatistics) -> InputStatistics:
         mean=mean,
         std=variance**0.5,
         constant=wa * a.constant + wb * b.constant,
-        identical=a.identical and b.identical and (a.mean, a.low, a.high) == (b.mean, b.low, b.high),
+        identical=a.identical and b.identical and (a.low, a.high) == (b.low, b.high),
         not_finite=wa * a.not_finite + wb * b.not_finite,
         whole_numbers=a.whole_numbers and b.whole_numbers,
         shape=b.shape,

@@ -14,7 +14,8 @@ class Steps(pl.Callback):
     """Count steps in the run's state, and correct the gradient of an epoch's last group of batches.
 
     Lightning divides each batch's loss by the number accumulated, also where the last group has fewer: its gradient
-    would be too small by that ratio.
+    would be too small by that ratio. Every batch of a group weighs the same: where the very last one is smaller, its
+    samples count a little more than they would in one whole batch.
     """
 
     def __init__(self, run: RunState) -> None:
