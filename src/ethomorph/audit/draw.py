@@ -43,7 +43,7 @@ def draw_audit(audit: Audit, path: str | Path | None = None) -> Figure:
     share = missing_share(data) if data.landmarks is not None else np.array([])
     bars = min(int((share > 0).sum()), MAX_BARS)
     height = max(2.2 * rows + 0.5, 0.16 * bars + 0.9, 2.4)
-    with rc_context({"font.size": 8, "axes.titlesize": 9, "axes.titlelocation": "left"}):
+    with rc_context({"font.size": 8, "axes.titlesize": 8, "axes.titlelocation": "left"}):
         fig = Figure(figsize=(2.8 + 2.5 * columns, height), layout="constrained")
         FigureCanvasAgg(fig)
         halves: Any = fig.subfigures(1, 2, width_ratios=[2.8, 2.5 * columns])
@@ -136,7 +136,7 @@ def _specimen(ax: Axes, data: AuditData, sample: int, title: str, marked: list[i
     ax.plot(*(points * shrink).T, "o", ms=3, color=BLUE, mec="white", mew=0.4)
     ax.plot(*(points[marked] * shrink).T, "o", ms=8, mfc="none", mec=RED, mew=1.2)
     ax.set_aspect("equal")
-    ax.set_title(_short(title, 40), color=RED)
+    ax.set_title(_short(title, 38), color=RED)
     ax.text(0, -0.04, _short(specimen.label, 40), transform=ax.transAxes, va="top", fontsize=7, color=INK)
 
 
