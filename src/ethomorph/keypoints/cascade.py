@@ -48,7 +48,7 @@ class Cascade:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name, for safetensors."""
-        return {field.name: np.ascontiguousarray(getattr(self, field.name)) for field in fields(self)}
+        return {field.name: np.array(getattr(self, field.name), order="C") for field in fields(self)}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> Cascade:

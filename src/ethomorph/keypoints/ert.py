@@ -196,7 +196,7 @@ class ErtModel:
         folder = Path(folder)
         arrays = {f"cascade.{name}": array for name, array in self.cascade_.to_arrays().items()}
         if self.detector_ is not None:
-            arrays |= {f"detector.{name}": np.ascontiguousarray(a) for name, a in self.detector_.to_arrays().items()}
+            arrays |= {f"detector.{name}": np.array(a, order="C") for name, a in self.detector_.to_arrays().items()}
         with atomic_path(folder / "model.safetensors") as temporary:
             save_file(arrays, temporary)
         facts: dict[str, Any] = {

@@ -215,7 +215,7 @@ class ShapePrior:
 
     def to_arrays(self) -> dict[str, np.ndarray]:
         """The arrays by name, for safetensors."""
-        return {f.name: np.ascontiguousarray(getattr(self, f.name)) for f in fields(self) if f.init}
+        return {f.name: np.array(getattr(self, f.name), order="C") for f in fields(self) if f.init}
 
     @classmethod
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> ShapePrior:

@@ -21,6 +21,7 @@ from ethomorph.keypoints.scale import Ruler, apply, find_scales
 from ethomorph.study.config import ScaleSection, TaskSection
 from ethomorph.study.run import Run, plain
 from ethomorph.study.specimens import join_specimens, read_specimens
+from ethomorph.training.health import Health
 from ethomorph.study.task import PER_SAMPLE, Chapter, Task
 
 PREDICTIONS = "predictions.tps"
@@ -84,6 +85,8 @@ class LandmarkTask(Task):
             progress=progress,
         )
         model.save(run.model)
+        if not run.health_file.exists():
+            Health([]).write(run.folder)
 
     def score(self, parts: list[str], run: Run, *, part: str, progress: bool) -> dict[str, Any]:
         truth = self._part(parts, part)
