@@ -164,7 +164,8 @@ def error_ratio(
     def ratio(a: np.ndarray, b: np.ndarray) -> float:
         return float(a.mean() / b.mean()) if b.mean() > 0 else np.nan
 
-    return clustered_function(ratio, labels[np.nonzero(both)[0]], machine[both], human[both], resamples=resamples, seed=seed)
+    where = labels[np.nonzero(both)[0]]
+    return clustered_function(ratio, where, machine[both], human[both], resamples=resamples, seed=seed)
 
 
 def _p95(values: np.ndarray) -> float:

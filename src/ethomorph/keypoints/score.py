@@ -162,7 +162,9 @@ def per_landmark(
                 metrics["repeat_error"] = clustered_interval(
                     human[seen], labels[np.nonzero(seen)[0]], unit="px", seed=seed
                 )
-                metrics["error_to_repeat_ratio"] = error_ratio(machine, human, both, labels, seed, resamples=LANDMARK_RESAMPLES)
+                metrics["error_to_repeat_ratio"] = error_ratio(
+                    machine, human, both, labels, seed, resamples=LANDMARK_RESAMPLES
+                )
         table[name] = _blocks(metrics)
     return table
 
