@@ -210,3 +210,26 @@ def test_evidence_of_a_folder_judges_as_the_run_did(tmp_path, make_net, parts, q
     (tmp_path / "evidence.json").write_text("[1]")
     with pytest.raises(StudyError, match="no readable evidence"):
         Evidence.read(tmp_path)
+
+
+def test_monitor_costs_little(tmp_path, quick):
+    """A few per cent of a small image network's time; the bound leaves room for a busy machine."""
+    import lightning.pytorch as pl
+
+    class Conv(pl.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.net = torch.nn.Sequential(
+                torch.nn.Conv2d(1, 16, 3, padding=1), torch.nn.ReLU(), torch.nn.Conv2d(16, 16, 3, padding=1)
+            )
+
+        def training_step(self, batch, batch_idx):
+            return self.net(batch[0]).square().mean()
+
+        def configure_optimizers(self):
+            return torch.optim.Adam(self.parameters())
+
+    images = torch.rand(64, 1, 64, 64)
+    fit(Conv(), lambda n: DataLoader(TensorDataset(images), n), None, settings=quick(max_epochs=4), folder=tmp_path)
+    seen = Evidence.read(tmp_path)
+    assert 0 < seen.monitor_seconds < 0.1 * seen.seconds

@@ -54,7 +54,7 @@ class HealthMonitor(pl.Callback):
         self.names: list[str] = []
         self.weights: list[torch.Tensor] = []
         self.before: list[torch.Tensor] | None = None
-        self.written = 0.0
+        self.written = time.monotonic()
 
     def begin(self, module: Any, loader: Any, validation: Any | None, row: Callable[[], dict[str, Any]]) -> None:
         """Start on a module and its loaders; sightings of an earlier try with a larger batch are kept."""
