@@ -19,7 +19,9 @@ EXAMPLES = {"sleap": 12, "deeplabcut-h5": 25}
 RELAXED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
 ONE_SPECIMEN = {"fcsv"}
 
-plain = st.text(string.ascii_letters + "äé -.,()&<>", min_size=1, max_size=8).map(lambda t: "s" + " ".join(t.split()).strip())
+plain = st.text(string.ascii_letters + "äé -.,()&<>", min_size=1, max_size=8).map(
+    lambda t: "s" + " ".join(t.split()).strip()
+)
 token = st.text(string.ascii_letters + "ä-.", min_size=1, max_size=8).map(lambda t: "s" + t)
 wild = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
 MARKERS = (-1.0, -999.0, 9999.0)  # by which formats mark missing points
@@ -40,8 +42,24 @@ def landmark_sets(draw, dim, frame, holds, text, key, full=False, one=False, pic
         flat = draw(st.lists(coordinate if not full else tiny, min_size=count * dim, max_size=count * dim))
         return np.array(flat).reshape(count, dim)
 
-    features = {name: has(name) for name in ("missing", "names", "ids", "pictures", "scale", "boxes", "curves", "confidence",
-                                             "spread", "attributes", "edges", "symmetry", "unit")}  # fmt: skip
+    features = {
+        name: has(name)
+        for name in (
+            "missing",
+            "names",
+            "ids",
+            "pictures",
+            "scale",
+            "boxes",
+            "curves",
+            "confidence",
+            "spread",
+            "attributes",
+            "edges",
+            "symmetry",
+            "unit",
+        )
+    }
     specimens = []
     for _ in range(n):
         s = Specimen(points(p))
@@ -105,7 +123,10 @@ def differences(before, after):
             ("curves",): (len(a.curves) == len(b.curves) and all(map(same, a.curves, b.curves)), ("curve",)),
             ("confidence",): (same(a.confidence, b.confidence), ("confidence",)),
             ("spread",): (same(a.spread, b.spread), ("spread",)),
-            ("attributes",): (a.attributes == b.attributes, ("attribute", "texts", "numbered as frames", "read in another way")),
+            ("attributes",): (
+                a.attributes == b.attributes,
+                ("attribute", "texts", "numbered as frames", "read in another way"),
+            ),
         }
         found += [(name[0], words) for name, (equal, words) in checks.items() if not equal]
     if before.names != after.names:
@@ -134,7 +155,9 @@ def test_what_it_holds_comes_back(name, tmp_path):
         dim, frame = data.draw(st.sampled_from(cases(name)))
         key = token.map(lambda t: t.replace("x", "a").replace("X", "A").replace("y", "b").replace(".", "_"))
         before = data.draw(
-            landmark_sets(dim, frame, chosen.holds, text, key, one=name in ONE_SPECIMEN, picture=plain.map(lambda t: t + ".jpg"))
+            landmark_sets(
+                dim, frame, chosen.holds, text, key, one=name in ONE_SPECIMEN, picture=plain.map(lambda t: t + ".jpg")
+            )
         )
         if name in ("slicer", "nts", "morphologika"):  # here an empty id cannot be told from a made-up one
             before = replace(before, specimens=[replace(s, id=s.id or f"made-{i}") for i, s in enumerate(before)])
@@ -179,7 +202,9 @@ def test_what_does_not_come_back_is_said(name, tmp_path):
 
 def test_flip_is_exact_in_round_trips(tmp_path):
     rng = np.random.default_rng(5)
-    specimens = [Specimen(rng.uniform(0, 3000, (12, 2)), id=str(i), image=f"{i}.jpg", image_size=(2944, 2352)) for i in range(9)]
+    specimens = [
+        Specimen(rng.uniform(0, 3000, (12, 2)), id=str(i), image=f"{i}.jpg", image_size=(2944, 2352)) for i in range(9)
+    ]
     wings = LandmarkSet(specimens, [str(i + 1) for i in range(12)])
     format_named("tps").write(wings, tmp_path / "wings.tps")
     back = read_landmarks(tmp_path / "wings.tps")

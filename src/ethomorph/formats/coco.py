@@ -85,11 +85,14 @@ def write_coco(landmarks: LandmarkSet, path: str | Path) -> list[str]:
     kinds = list(dict.fromkeys(s.attributes.get("category") or CATEGORY for s in landmarks))
     categories = [
         {
-            "id": i, "name": kind, "supercategory": "animal", "keypoints": landmarks.names,
+            "id": i,
+            "name": kind,
+            "supercategory": "animal",
+            "keypoints": landmarks.names,
             "skeleton": [[a + 1, b + 1] for a, b in landmarks.edges],
         }
         for i, kind in enumerate(kinds, 1)
-    ]  # fmt: skip
+    ]
     images: dict[tuple[str, tuple[int, int] | None], dict[str, Any]] = {}
     annotations = []
     unsized = unboxed = 0
@@ -112,10 +115,14 @@ def write_coco(landmarks: LandmarkSet, path: str | Path) -> list[str]:
         edges = [float(box[0]), float(box[1]), float(box[2] - box[0] + 1), float(box[3] - box[1] + 1)] if box else None
         extra = {k: v for k, v in s.attributes.items() if k not in ("category", OCCLUDED)}
         annotation = {
-            "id": number, "image_id": images[key]["id"],
+            "id": number,
+            "image_id": images[key]["id"],
             "category_id": kinds.index(s.attributes.get("category") or CATEGORY) + 1,
-            "keypoints": keypoints, "num_keypoints": int(seen.sum()), "iscrowd": 0, "specimen": s.id,
-        }  # fmt: skip
+            "keypoints": keypoints,
+            "num_keypoints": int(seen.sum()),
+            "iscrowd": 0,
+            "specimen": s.id,
+        }
         if edges:
             annotation |= {"bbox": edges, "area": edges[2] * edges[3]}
         if extra:

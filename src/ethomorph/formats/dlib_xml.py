@@ -276,7 +276,8 @@ def merged_order(lists: list[list[str]]) -> list[str]:
     >>> merged_order([["a", "c"], ["a", "b", "c", "e"], ["c", "d"]])
     ['a', 'b', 'c', 'd', 'e']
     """
-    order = list(max(lists, key=len, default=[]))
+    longest: list[str] = max(lists, key=len, default=[])
+    order = list(longest)
     known = set(order)
     for names in lists:
         for previous, name in zip(["", *names], names, strict=False):

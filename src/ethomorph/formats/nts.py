@@ -85,7 +85,11 @@ def write_nts(landmarks: LandmarkSet, path: str | Path) -> list[str]:
     code = MISSING
     while (array == code).any():
         code = code * 10 - 9
-    ids = ["_".join(one_line(s.id).split()) or f"specimen_{i}" for i, s in enumerate(landmarks, 1)] if _any_id(landmarks) else []
+    ids = (
+        ["_".join(one_line(s.id).split()) or f"specimen_{i}" for i, s in enumerate(landmarks, 1)]
+        if _any_id(landmarks)
+        else []
+    )
     changed = sum(new != s.id for new, s in zip(ids, landmarks, strict=False))
     ids = [f"_{label}" if label[0] in "\"'" else label for label in ids]
     missing = f"1 {code!r}" if np.isnan(array).any() else "0"

@@ -94,9 +94,15 @@ def from_labels(labels: sleap_io.Labels, path: str | Path = "", gaps: Gaps = "re
     notes = [f"{passed} predictions are left out of frames that a person labelled"] if passed else []
     symmetry = sorted({(min(a, b), max(a, b)) for a, b in map(tuple, skeleton.symmetry_inds)})
     return assemble(
-        specimens, list(skeleton.node_names), path=Path(path), frame="image", gaps=gaps, notes=notes,
-        edges=[(int(a), int(b)) for a, b in skeleton.edge_inds], symmetry=[(int(a), int(b)) for a, b in symmetry],
-    )  # fmt: skip
+        specimens,
+        list(skeleton.node_names),
+        path=Path(path),
+        frame="image",
+        gaps=gaps,
+        notes=notes,
+        edges=[(int(a), int(b)) for a, b in skeleton.edge_inds],
+        symmetry=[(int(a), int(b)) for a, b in symmetry],
+    )
 
 
 def labels_of(landmarks: LandmarkSet) -> tuple[sleap_io.Labels, list[str]]:

@@ -17,7 +17,7 @@ from ethomorph.core.files import write_json, write_text
 from ethomorph.core.landmarks import LandmarkSet, Specimen
 from ethomorph.formats.record import Format, Holds, fitted, listed, numbered, table_names
 from ethomorph.formats.scheme import Gaps, assemble
-from ethomorph.formats.text import as_is, finite, get, load_json, number, one_line, read_text, shown
+from ethomorph.formats.text import as_is, finite, get, load_json, number, read_text, shown
 
 JSON_TITLE, FCSV_TITLE = "Slicer markups (.mrk.json)", "Slicer fiducials (.fcsv)"
 JSON_HOLDS = Holds(dims=(3,), frames=("lps",), names=True, ids=True, curves=True)
@@ -251,9 +251,15 @@ def _markup(kind: str, name: str, points: np.ndarray, labels: list[str]) -> dict
         )
     named = {"name": name} if name else {}
     return {
-        "type": kind, **named, "coordinateSystem": "LPS", "coordinateUnits": "mm", "locked": False,
-        "labelFormat": "%N-%d", "lastUsedControlPointNumber": len(controls), "controlPoints": controls,
-    }  # fmt: skip
+        "type": kind,
+        **named,
+        "coordinateSystem": "LPS",
+        "coordinateUnits": "mm",
+        "locked": False,
+        "labelFormat": "%N-%d",
+        "lastUsedControlPointNumber": len(controls),
+        "controlPoints": controls,
+    }
 
 
 def _quoted(text: str) -> str:
