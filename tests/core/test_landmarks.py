@@ -18,12 +18,15 @@ def test_two_and_three_dimensions_do_not_mix():
         LandmarkSet([Specimen(np.zeros((1, 2))), Specimen(np.zeros((1, 3)))], names=["a"])
 
 
-def test_labels_of_sleap_hold_points_names_and_several_animals():
-    two = [Specimen([[1, 2], [3, 4]], image="a.png"), Specimen([[5, 6], [np.nan, np.nan]], image="a.png")]
-    labels = LandmarkSet(two, names=["head", "tail"], edges=[(0, 1)]).to_labels()
-    assert labels.skeleton.node_names == ["head", "tail"]
-    assert len(labels.labeled_frames) == 1
-    np.testing.assert_array_equal(labels.labeled_frames[0].instances[1].numpy(), two[1].points)
+def test_subsets_of_landmarks_keep_their_pairs():
+    three = LandmarkSet([Specimen([[0, 0], [1, 1], [2, 2]])], names=["a", "b", "c"], edges=[(0, 2), (0, 1)])
+    kept = three.keep(["c", "a"])
+    assert kept.edges == [(1, 0)]
+    np.testing.assert_array_equal(kept[0].points, [[2, 2], [0, 0]])
+    with pytest.raises(LabelError, match="no landmark 'd'"):
+        three.keep(["d"])
+    with pytest.raises(LabelError, match="2 names"):
+        three.renamed(["x", "y"])
 
 
 def test_joining_other_schemes_is_refused():

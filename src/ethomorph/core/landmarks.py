@@ -1,7 +1,7 @@
 """`LandmarkSet`: digitised specimens, 2-D or 3-D, with everything their files said about them.
 
 This is the container for landmarks on stills and specimens. Poses in video stay in `sleap_io.Labels`; a 2-D set goes
-there and back with `to_labels` and `from_labels`. It does no statistics and reads no files.
+there and back with `formats.sleap_slp.labels_of` and `from_labels`. It does no statistics and reads no files.
 """
 
 from __future__ import annotations
@@ -9,14 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from ethomorph.core.errors import LabelError
-
-if TYPE_CHECKING:
-    import sleap_io
 
 Frame = Literal["image", "y_up", "lps"]
 FRAMES = {
@@ -197,35 +194,6 @@ class LandmarkSet:
                 )
             seen[specimen.image_path] = None
         return list(seen)
-
-    def to_labels(self) -> sleap_io.Labels:
-        """As `sleap_io.Labels`: one video a picture, one instance a specimen. LabelError unless 2-D image px."""
-        import sleap_io
-
-        if self.dim != 2 or self.frame != "image":
-            raise LabelError(
-                f"landmarks are {self.dim}-D in frame {self.frame!r}",
-                place=self.source,
-                fix="SLEAP holds 2-D image points",
-            )
-        skeleton = sleap_io.Skeleton(nodes=list(self.names), edges=self.edges, symmetries=self.symmetry)
-        frames: dict[str, sleap_io.LabeledFrame] = {}
-        for specimen in self.specimens:
-            key = str(specimen.image_path or specimen.image or specimen.id)
-            if key not in frames:
-                video = sleap_io.Video(filename=[key], open_backend=False)
-                frames[key] = sleap_io.LabeledFrame(video=video, frame_idx=0)
-            if specimen.confidence is None:
-                instance = sleap_io.Instance.from_numpy(specimen.points, skeleton=skeleton)
-            else:
-                instance = sleap_io.PredictedInstance.from_numpy(
-                    specimen.points,
-                    skeleton=skeleton,
-                    point_scores=specimen.confidence,
-                    score=float(np.nanmean(specimen.confidence)),
-                )
-            frames[key].instances.append(instance)
-        return sleap_io.Labels(labeled_frames=list(frames.values()), skeletons=[skeleton])
 
 
 def concatenate(sets: Sequence[LandmarkSet]) -> LandmarkSet:
