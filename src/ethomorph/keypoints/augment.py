@@ -47,7 +47,7 @@ class Intensity:
     gamma : largest relative change of the exponent applied to intensities.
     blur : largest standard deviation of a Gaussian blur, in px.
     noise : largest standard deviation of added Gaussian noise.
-    blots : expected number of dark or bright blots (dust, bubbles) in a picture.
+    blots : expected number of dark or bright blots (dust, bubbles) in a picture, up to a tenth of its side in radius.
     """
 
     contrast: float = 0.3
@@ -195,18 +195,25 @@ def vary_intensity(rng: np.random.Generator, pictures: np.ndarray, intensity: In
         sigma = rng.uniform(0, intensity.blur) if rng.random() < 0.5 else 0.0
         for channel in range(channels if sigma > 0.3 else 0):
             out[index, channel] = cv2.GaussianBlur(out[index, channel], (0, 0), sigma)
-        for _ in range(rng.poisson(intensity.blots)):
-            blot(rng, out[index])
     if intensity.noise:
         sigma = (rng.uniform(0, 1, each) ** 2 * intensity.noise).astype(np.float32)
         out += rng.standard_normal(out.shape, dtype=np.float32) * sigma
     return out
 
 
-def blot(rng: np.random.Generator, picture: np.ndarray) -> None:
-    """Draw one small ellipse of random darkness into a picture (channels, y, x), in place."""
-    height, width = picture.shape[-2:]
-    centre = (int(rng.integers(width)), int(rng.integers(height)))
-    axes = tuple(int(a) for a in rng.integers(1, max(2, min(height, width) // 12), 2))
-    for channel in picture:
-        cv2.ellipse(channel, centre, axes, float(rng.uniform(0, 180)), 0, 360, float(rng.normal(0, 2)), -1, cv2.LINE_AA)
+def blots(rng: np.random.Generator, scales: list[np.ndarray], factors: list[float], intensity: Intensity) -> None:
+    """Draw a few small ellipses (dust, bubbles) into grey pictures (y, x) of values 0..1, in place.
+
+    `scales` show the same middle, shrunk by `factors`; each ellipse lies in all of them where it belongs. It comes before
+    standardizing, which dust changes for the whole picture.
+    """
+    height, width = scales[0].shape
+    half = (np.array([width, height]) - 1) / 2
+    for _ in range(rng.poisson(intensity.blots)):
+        centre, angle = (rng.uniform(-1, 1, 2) * half) / min(factors), float(rng.uniform(0, 180))
+        axes = rng.uniform(1.0, max(2.0, min(height, width) / 10), 2)
+        level = float(rng.uniform(0, 1) ** 2 if rng.random() < 0.8 else rng.uniform(0.5, 1))
+        for picture, factor in zip(scales, factors, strict=True):
+            place = tuple(int(round(v * 16)) for v in half + centre * factor)
+            size = tuple(max(8, int(a * factor * 16)) for a in axes)
+            cv2.ellipse(picture, place, size, angle, 0, 360, level, -1, cv2.LINE_AA, 4)

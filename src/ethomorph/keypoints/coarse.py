@@ -6,6 +6,7 @@ landmark says where it is. The refinement to full resolution is not done here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,10 @@ from ethomorph.keypoints.networks import Encoder, UNet
 OFFSET_UNIT = 8.0  # cells an offset of 1 stands for, so that the network's outputs are of order 1
 
 
+GEOMETRY = Geometry(scale=0.25, shift=0.12)
+INTENSITY = Intensity(blur=0.7)
+
+
 @dataclass(frozen=True)
 class CoarseSettings:
     """Settings of the coarse stage.
@@ -31,7 +36,6 @@ class CoarseSettings:
     long_side_px : the picture's longer side as this stage sees it.
     filters, max_stride, output_stride, stem_stride, encoder : of the `UNet`.
     sigma_cells : width of the target Gaussians in cells of the output map.
-    steps, batch_size, learning_rate : of the training.
     negatives : share of training pictures that are turned into empty ones.
     geometry, intensity : augmentation; `geometry.shift` is a share of the canvas here.
     """
@@ -43,12 +47,9 @@ class CoarseSettings:
     output_stride: int = 2
     encoder: Encoder = "plain"
     sigma_cells: float = 1.5
-    steps: int = 300
-    batch_size: int = 8
-    learning_rate: float = 2e-3
-    negatives: float = 0.12
-    geometry: Geometry = Geometry(scale=0.25, shift=0.12, elastic=0.0)
-    intensity: Intensity = Intensity(blur=0.7)
+    negatives: float = 0.2
+    geometry: Geometry = GEOMETRY
+    intensity: Intensity = INTENSITY
 
 
 @dataclass
@@ -120,7 +121,7 @@ def training_view(
 
 
 def emptied(rng: np.random.Generator, pixels: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """The picture without a specimen: jumbled tiles, painted over, or nothing but smooth light and noise."""
+    """The picture without a specimen: jumbled tiles, painted over, or nothing but texture."""
     height, width = pixels.shape
     kind = rng.integers(3)
     if kind == 0:
@@ -145,8 +146,18 @@ def emptied(rng: np.random.Generator, pixels: np.ndarray, points: np.ndarray) ->
         fill = level + 0.5 * spread * rng.standard_normal(pixels.shape, dtype=np.float32)
         soft = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), 1.5)
         return pixels * (1 - soft) + fill * soft
-    waves = cv2.resize(rng.normal(0.5, 0.15, (4, 4)).astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-    return waves + rng.uniform(0, 0.05) * rng.standard_normal(pixels.shape, dtype=np.float32)
+    return clouds(rng, (height, width))
+
+
+def clouds(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """Random texture (height, width) about 0.5: noise of knots 1, 2, 4 ... 32 px apart, in random shares, often of one."""
+    shares = rng.exponential(1.0, 6) ** rng.choice([1, 4])
+    out = np.zeros(size, np.float32)
+    for octave, share in enumerate(shares / shares.sum()):
+        knots = (max(2, size[0] >> octave), max(2, size[1] >> octave))
+        rough = rng.standard_normal(knots, dtype=np.float32)
+        out += np.float32(share) * cv2.resize(rough, size[::-1], interpolation=cv2.INTER_CUBIC)
+    return 0.5 + np.float32(rng.choice([1e-3, 0.02, 0.2])) * out
 
 
 class CoarseNetwork(nn.Module):
@@ -170,15 +181,18 @@ class CoarseNetwork(nn.Module):
     def loss(self, pictures: Tensor, points: Tensor) -> dict[str, Tensor]:
         """Loss terms of views (n, 1, y, x) with points (n, specimens, landmarks, 2), NaN where missing.
 
-        `landmarks` is the mean cross-entropy of the visible landmarks' maps, `centre` that of the centre map with its
+        `landmarks` is the mean cross-entropy of the visible landmarks' maps; in empty pictures they should be flat, so
+        that there is little confidence where there is nothing. `centre` is the cross-entropy of the centre map with its
         extra "nothing" outcome, `offsets` the mean absolute offset error near the centres.
         """
         centre, maps, offsets = self(pictures)
         size, sigma = maps.shape[-2:], self.settings.sigma_cells
         cells = decode.to_cells(points, self.settings.output_stride)
         targets = decode.gaussians(cells, size, sigma).sum(1)
-        each, mask = decode.map_cross_entropy(maps, targets)
         visible = torch.isfinite(points).all(-1)
+        nothing = ~visible.flatten(1).any(1)
+        targets = torch.where(nothing[:, None, None, None], torch.ones_like(targets), targets)
+        each, mask = decode.map_cross_entropy(maps, targets)
         middle = torch.nanmean(cells, dim=2)
         around = decode.gaussians(middle, size, sigma)
         terms = {
@@ -198,19 +212,27 @@ class CoarseNetwork(nn.Module):
         return (error * weight).sum() / weight.sum().clamp(min=1)
 
 
+def outcomes(logits: Tensor) -> Tensor:
+    """Log-probabilities (n, cells + 1) of where the centre is, the last one being "nothing here".
+
+    Nothing has as much weight as all cells of a flat map together, whatever their number.
+    """
+    flat = logits.flatten(1)
+    nothing = torch.full_like(flat[:, :1], math.log(flat.shape[1]))
+    return functional.log_softmax(torch.cat([flat, nothing], dim=1), dim=1)
+
+
 def centre_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy (n,) of centre maps with one more outcome, "nothing here", of logit 0; empty targets ask for that."""
-    outcomes = functional.log_softmax(torch.cat([logits.flatten(1), torch.zeros_like(logits[:, 0, :1])], dim=1), dim=1)
+    """Cross-entropy (n,) of centre maps (n, h, w) with their `outcomes`; empty targets ask for "nothing here"."""
+    log = outcomes(logits)
     total = targets.flatten(1).sum(1)
     wanted = targets.flatten(1) / total.clamp(min=1e-3)[:, None]
-    present = total > 1e-3
-    return torch.where(present, -(wanted * outcomes[:, :-1]).sum(1), -outcomes[:, -1])
+    return torch.where(total > 1e-3, -(wanted * log[:, :-1]).sum(1), -log[:, -1])
 
 
 def centre_probabilities(logits: Tensor) -> Tensor:
     """Probability of each cell (n, h, w); what is left to 1 is "nothing here"."""
-    outcomes = torch.softmax(torch.cat([logits.flatten(1), torch.zeros_like(logits[:, 0, :1])], dim=1), dim=1)
-    return outcomes[:, :-1].view_as(logits)
+    return outcomes(logits)[:, :-1].exp().view_as(logits)
 
 
 def sight(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import time
 import tomllib
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -92,6 +93,7 @@ class HeatmapModel:
         self.notes_: list[str] = []
         self.spread_factor_ = 1.0
         settings = self.resolved()
+        pictures = [picture for picture in pictures if marked(picture)]
         train = self._prepare(pictures, settings, fit_mean=np.array(shapes))
         canvas = self.canvas_
         batch, steps = settings.pictures, settings.steps
@@ -106,6 +108,8 @@ class HeatmapModel:
             left = max_minutes * 60 - (time.monotonic() - started)
             steps = self._planned(steps, left, module, loader(views, 0)(batch), folder, resume)
         epochs = -(-steps // STEPS_AN_EPOCH)
+        # the averaged copy of the networks stays in eval mode, which Lightning would remark upon
+        warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
         self.result_: FitResult | None = fit(
             module, loader(views, settings.workers), loader(check, 0) if check else None,
             settings=FitSettings(

@@ -47,15 +47,19 @@ def predict_batch(
             start = believable(one.points, mean, one.confidence)
             cases.append(Case(page, augment.move(start, page.matrix), one.confidence))
             owners.append((index, one))
-    points, spread, mass = refined(stages, cases, mean, settings, device=where)
     found: list[list[Found]] = [[] for _ in images]
+    if not cases:
+        return found
+    points, spread, mass = refined(stages, cases, mean, settings, device=where)
     for case, (index, one), p, s, m in zip(cases, owners, points, spread, mass, strict=True):
         back = np.linalg.inv(case.page.matrix)
         size = np.sqrt(abs(np.linalg.det(back[:2, :2])))
         full = augment.move(p, back)
         confidence = np.clip(m * np.minimum(1.0, 2 * one.confidence), 0, 1)
-        box = (*full.min(0).tolist(), *full.max(0).tolist())
-        found[index].append(Found(full, confidence, s * size * spread_factor, box, one.score))
+        score = float(one.score * min(1.0, 2 * np.median(confidence)))
+        if score >= settings.least_score:
+            box = (*full.min(0).tolist(), *full.max(0).tolist())
+            found[index].append(Found(full, confidence, s * size * spread_factor, box, score))
     return found
 
 
@@ -151,14 +155,16 @@ def look(
             for landmark in range(count):
                 matrix = refine.patch_matrix(to_mean, points[landmark], own.patch_px, change)
                 jobs.append(np.linalg.inv(matrix))
-                patches.append(refine.cut(case.page, matrix, own))
+                patches.append(augment.standardize(np.stack(refine.cut(case.page, matrix, own))))
     places, variances, masses = [], [], []
     landmarks = torch.arange(count).repeat(len(cases) * len(changes))
+    side = own.patch_px // own.output_stride
+    trust = decode.gaussians(torch.full((2,), (side - 1) / 2), (side, side), own.trust_px / own.output_stride)
     for start in range(0, len(patches), PATCHES_AT_ONCE):
         some = slice(start, start + PATCHES_AT_ONCE)
         batch = torch.from_numpy(np.stack(patches[some])).to(device).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():
-            maps = decode.probabilities(stages.refine(batch, landmarks[some].to(device))).cpu()
+            maps = decode.probabilities(stages.refine(batch, landmarks[some].to(device))).cpu() * trust
             cells, mass, variance = decode.locate(maps, 2 * own.sigma_cells)
         places.append(decode.to_pixels(cells, own.output_stride).numpy().astype(float))
         excess = decode.unwindowed(variance, 2 * own.sigma_cells) - own.sigma_cells**2

@@ -25,7 +25,8 @@ class HeatmapSettings:
     rotation_deg : specimens may lie turned by up to this much either way from how they lie in training; 180 for any
         direction.
     specimens : at most so many in a picture; 0 takes the most that a training picture has.
-    least_score : probability of a specimen below which a picture counts as empty.
+    least_score : score below which nothing is reported: the probability of a specimen, lowered where more than half of
+        its landmarks have a confidence under 0.5.
     workers : processes that cut training views; 0 cuts them in the training process.
     coarse, refine : the stages.
 
@@ -39,9 +40,9 @@ class HeatmapSettings:
     ethomorph.core.errors.StudyError: settings.steps: 0; give a number of at least 1
     """
 
-    steps: int = 700
+    steps: int = 400
     pictures: int = 4
-    patches: int = 8
+    patches: int = 6
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
     averaging: float = 0.99

@@ -63,6 +63,7 @@ class Views(torch.utils.data.Dataset):
         which = int(self.order[index]) % len(self.sheets)
         settings = self.settings
         pixels, points = coarse.training_view(rng, self.thumbnails[which], self.canvas, settings.coarse)
+        augment.blots(rng, [pixels], [1.0], settings.coarse.intensity)
         picture = augment.vary_intensity(rng, augment.standardize(pixels)[None, None], settings.coarse.intensity)[0]
         padded = np.full((self.most, *points.shape[1:]), np.nan)
         padded[: len(points)] = points
@@ -117,7 +118,9 @@ class HeatmapModule(pl.LightningModule):
         self.register_buffer("averaged", torch.zeros(()))
         cells = canvas[0] * canvas[1] / settings.coarse.output_stride**2
         patch_cells = (settings.refine.patch_px / settings.refine.output_stride) ** 2
-        uniform = 2 * math.log(cells) + math.log(patch_cells)
+        empty = settings.coarse.negatives
+        centre = (1 - empty) * math.log(2 * cells) + empty * math.log(2)
+        uniform = centre + math.log(cells) + math.log(patch_cells)
         uniform += settings.refine.distance_weight * settings.refine.jitter_px / settings.refine.output_stride * 1.25
         self.expected_initial_loss = uniform + (0.2 if several else 0.0)
         self.baseline_losses = {"uniform maps": uniform}

@@ -18,6 +18,10 @@ from ethomorph.keypoints.augment import Geometry, Intensity
 from ethomorph.keypoints.networks import Encoder, UNet
 
 
+GEOMETRY = Geometry(rotation_deg=10, scale=0.1, stretch=0.05, elastic=0.7, elastic_reach=24)
+INTENSITY = Intensity(blots=1.0)
+
+
 @dataclass(frozen=True)
 class RefineSettings:
     """Settings of the refinement stage. A working pixel is one of the picture after `specimen_px` was applied.
@@ -33,7 +37,8 @@ class RefineSettings:
     distance_weight : weight of the mean distance (in cells) between truth and the map's mean, beside the cross-entropy.
     jitter_px : standard deviation of a training patch's centre about the landmark; a third of the patches are off by
         up to twice as much evenly.
-    steps, batch_size, learning_rate : of the training.
+    trust_px : standard deviation of the belief that the landmark lies where the patch was centred; maps are weighed with
+        it, so that a look-alike at the patch's rim does not win.
     geometry, intensity : augmentation, on top of the errors of the coarse stage.
     passes : how often the patches are cut again around the last result.
     views : turned and resized views of the last pass whose results are averaged.
@@ -51,11 +56,9 @@ class RefineSettings:
     sigma_cells: float = 1.0
     distance_weight: float = 0.0
     jitter_px: float = 5.0
-    steps: int = 700
-    batch_size: int = 32
-    learning_rate: float = 2e-3
-    geometry: Geometry = Geometry(rotation_deg=10, scale=0.1, stretch=0.05, elastic=0.7, elastic_reach=24)
-    intensity: Intensity = Intensity()
+    trust_px: float = 8.0
+    geometry: Geometry = GEOMETRY
+    intensity: Intensity = INTENSITY
     passes: int = 2
     views: int = 3
 
@@ -87,11 +90,13 @@ def sheet(picture: np.ndarray, factor: float, context: int, points: np.ndarray |
     return Sheet(pixels, augment.shrink(pixels, 1 / context), matrix, moved)
 
 
-def robust_similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None, *, rounds: int = 8) -> np.ndarray:
+def robust_similarity(
+    source: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None, *, rounds: int = 10
+) -> np.ndarray:
     """3x3 matrix of the similarity that takes `source` (n, 2) to `target`, led astray little by a few wild points.
 
-    Least squares in complex numbers, reweighted with Cauchy weights 1 / (1 + (r / (2 median r))^2). Rows with NaN are
-    ignored. One usable point gives a shift, none the identity.
+    Least squares in complex numbers, reweighted with Geman-McClure weights 1 / (1 + (r / (2 median r))^2)^2. Rows with
+    NaN are ignored. One usable point gives a shift, none the identity.
     """
     keep = np.isfinite(source).all(1) & np.isfinite(target).all(1)
     a, b = source[keep] @ [1, 1j], target[keep] @ [1, 1j]
@@ -105,7 +110,7 @@ def robust_similarity(source: np.ndarray, target: np.ndarray, weights: np.ndarra
         turn = (weight * (b - middle_b) * np.conj(a - middle_a)).sum() / power if power > 1e-9 else 1 + 0j
         shift = middle_b - turn * middle_a
         residual = abs(turn * a + shift - b)
-        weight = base / (1 + (residual / (2 * np.median(residual) + 1e-6)) ** 2)
+        weight = base / (1 + (residual / (2 * np.median(residual) + 1e-6)) ** 2) ** 2
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0.0, 0.0, 1.0]])
 
 
@@ -119,15 +124,18 @@ def patch_matrix(to_mean: np.ndarray, centre: np.ndarray, patch_px: int, change:
     return augment.translation(half, half) @ linear @ augment.translation(*-centre)
 
 
-def cut(page: Sheet, matrix: np.ndarray, settings: RefineSettings, displacement: np.ndarray | None = None) -> np.ndarray:
-    """The patch (2, y, x) float32, standardized: fine and wide channel."""
+def cut(
+    page: Sheet, matrix: np.ndarray, settings: RefineSettings, displacement: np.ndarray | None = None
+) -> list[np.ndarray]:
+    """Fine and wide view (y, x), float32 in 0..1."""
     side = settings.patch_px
     half = (side - 1) / 2
-    centred = augment.translation(half, half) @ augment.rotation(0, 1 / settings.context) @ augment.translation(-half, -half)
+    narrow = augment.rotation(0, 1 / settings.context)
+    wider = augment.translation(half, half) @ narrow @ augment.translation(-half, -half)
     wide_from_full = augment.shrink_matrix(page.pixels.shape, page.wide.shape)
     fine = augment.warp(page.pixels, matrix, (side, side), displacement=displacement)
-    wide = augment.warp(page.wide, centred @ matrix @ np.linalg.inv(wide_from_full), (side, side))
-    return augment.standardize(np.stack([fine, wide]).astype(np.float32) / 65535)
+    wide = augment.warp(page.wide, wider @ matrix @ np.linalg.inv(wide_from_full), (side, side))
+    return [view.astype(np.float32) / 65535 for view in (fine, wide)]
 
 
 def training_patches(
@@ -152,7 +160,9 @@ def training_patches(
         change = augment.random_matrix(rng, settings.geometry)
         matrix = patch_matrix(to_mean, truth[landmark] + off * settings.jitter_px, side, change)
         field = augment.smooth_displacement(rng, (side, side), settings.geometry)
-        patches[row] = cut(page, matrix, settings, field)
+        views = cut(page, matrix, settings, field)
+        augment.blots(rng, views, [1.0, 1 / settings.context], settings.intensity)
+        patches[row] = augment.standardize(np.stack(views))
         places[row] = augment.displaced(augment.move(truth[landmark : landmark + 1], matrix), field)[0]
     return augment.vary_intensity(rng, patches, settings.intensity), places
 
