@@ -1,4 +1,4 @@
-"""The fit loop's parts by themselves: rate, random streams, loader, samples, memory, machine."""
+"""The fit loop's parts by themselves: rate, random streams, loader, samples, memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from torch.utils.data import DataLoader, TensorDataset
 from ethomorph.core.errors import InputError
 from ethomorph.training.devices import choose_device
 from ethomorph.training.loader import SeededLoader
-from ethomorph.training.machine import Stopwatch, machine, versions
 from ethomorph.training.memory import smaller_batch
 from ethomorph.training.randomness import capture, restore, seed_all
 from ethomorph.training.rate import rate_factor
@@ -112,10 +111,3 @@ def test_devices_that_are_not_here(wish):
 def test_impossible_settings(options):
     with pytest.raises(InputError):
         FitSettings(**options)
-
-
-def test_machine_is_described():
-    about, took = machine(), Stopwatch().to_dict()
-    assert about["cores"] >= 1 and about["memory_mb"] > 100 and about["cpu"]
-    assert 10 < took["peak_memory_mb"] < about["memory_mb"]
-    assert versions()["torch"].startswith("2.")

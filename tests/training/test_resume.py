@@ -34,6 +34,13 @@ class Net(pl.LightningModule):
         super().__init__()
         self.net = torch.nn.Sequential(torch.nn.Linear(6, 8), torch.nn.BatchNorm1d(8), torch.nn.ReLU(),
                                        torch.nn.Dropout(0.2), torch.nn.Linear(8, 1))
+        self.average = torch.nn.Linear(6, 8).requires_grad_(False)
+        self.register_buffer("epochs", torch.zeros(()))
+    def on_train_batch_end(self, outputs, batch, i):
+        if batch is not None:  # the way to the place where the run was broken off
+            self.average.weight.lerp_(self.net[0].weight, 0.1)
+    def on_train_epoch_end(self):
+        self.epochs += 1
     def training_step(self, batch, i):
         time.sleep(0.004)
         return torch.nn.functional.mse_loss(self.net(batch[0]), batch[1])

@@ -12,6 +12,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from ethomorph.core.errors import StudyError
 from ethomorph.core.files import atomic_path
@@ -144,41 +146,18 @@ class BestWeights(pl.Callback):
         write(best_path(run.folder), checkpoint)
 
 
-class Resume(pl.Callback):
-    """Before the first batch, put the checkpoint's state back; then keep the loader's epoch in step with the run's."""
-
-    def __init__(
-        self, run: RunState, loader: SeededLoader, parts: list[pl.Callback], resumed: dict[str, Any] | None
-    ) -> None:
-        self.run, self.loader, self.parts, self.resumed = run, loader, parts, resumed
-
-    def setup(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
-        """Lightning counts from the place where the run stands."""
-        epochs = trainer.fit_loop.epoch_progress.current
-        epochs.ready = epochs.completed = self.run.epoch
-        epochs.started = epochs.processed = self.run.epoch  # type: ignore[attr-defined]
-        steps = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total
-        steps.ready = steps.completed = self.run.step
-        self.loader.skip = self.run.epoch_step * self.run.accumulate
-
-    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if self.resumed is not None:
-            restore(self.resumed, trainer, module, self.parts)
-            self.resumed = None
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        self.loader.epoch = self.run.epoch
-
-
-class Keeper(pl.Callback):
+class Keeper(Checkpoint):
     """Write ``last.ckpt`` at the start, at every epoch's end, and inside an epoch when the last one has grown old.
 
-    A state with numbers that are not finite is never written, so the last healthy one remains.
+    A state with numbers that are not finite is never written, so the last healthy one remains. Being a `Checkpoint`
+    it ends an epoch after the module's own hook. A step has no such late hook: there the writing is `due`, and
+    `Resume`, first of the callbacks, does it before anything else happens.
     """
 
     def __init__(self, run: RunState, parts: list[pl.Callback]) -> None:
         self.run, self.parts = run, parts
         self.written = time.monotonic()
+        self.due = False
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if not last_path(self.run.folder).exists():
@@ -191,15 +170,56 @@ class Keeper(pl.Callback):
         if batch is None or (batch_idx + 1) % run.accumulate or batch_idx + 1 == trainer.num_training_batches:
             return
         age = run.settings.checkpoint_seconds
-        if run.partial or (age is not None and time.monotonic() - self.written >= age):
-            self.write(trainer, module)
+        self.due = run.partial or (age is not None and time.monotonic() - self.written >= age)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if not self.run.partial:
             self.run.epoch, self.run.epoch_step = self.run.epoch + 1, 0
             self.write(trainer, module)
 
+    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
+        if isinstance(exception, SIGTERMException):  # raised between steps, without ending the epoch
+            self.write_due(trainer, module)
+
+    def write_due(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if self.due:
+            self.write(trainer, module)
+
     def write(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.due = False
         if self.run.stop != "not finite":
             write(last_path(self.run.folder), capture(trainer, module, self.run, self.parts))
             self.written = time.monotonic()
+
+
+class Resume(pl.Callback):
+    """Before the first batch, put the checkpoint's state back; then keep the loader's epoch in step with the run's."""
+
+    def __init__(self, run: RunState, loader: SeededLoader, keeper: Keeper, resumed: dict[str, Any] | None) -> None:
+        self.run, self.loader, self.keeper, self.resumed = run, loader, keeper, resumed
+
+    def setup(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
+        """Lightning counts from the place where the run stands."""
+        epochs = trainer.fit_loop.epoch_progress.current
+        epochs.ready = epochs.completed = self.run.epoch
+        epochs.started = epochs.processed = self.run.epoch  # type: ignore[attr-defined]
+        steps = trainer.fit_loop.epoch_loop.automatic_optimization.optim_progress.optimizer.step.total
+        steps.ready = steps.completed = self.run.step
+        self.loader.skip = self.run.epoch_step * self.run.accumulate
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if self.resumed is not None:
+            restore(self.resumed, trainer, module, self.keeper.parts)
+            self.resumed = None
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.loader.epoch = self.run.epoch
+
+    def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+        self.keeper.write_due(trainer, module)
+
+    def on_validation_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.keeper.write_due(trainer, module)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.keeper.write_due(trainer, module)

@@ -70,9 +70,11 @@ def fit(
     module : LightningModule with one optimizer. ``training_step`` and ``validation_step`` return the mean loss of the
         batch (a tensor, or a dict with "loss"); whatever they ``self.log`` by epoch becomes a column of the history.
         `FitSettings.learning_rate` rules: the rate in ``configure_optimizers`` is overwritten, times a parameter
-        group's ``lr_scale``. Schedulers are this room's business. For the health monitor a module may declare
-        ``expected_initial_loss`` (float), ``baseline_losses`` (name to float), ``classes`` (number of classes of a
-        cross-entropy) and ``prediction_statistics()`` (name to float, called after each validation pass).
+        group's ``lr_scale``; schedulers are this room's business. ``on_train_batch_end`` gets None as batch for those
+        that a resumed run skips. For the health monitor a module may declare ``expected_initial_loss`` (float),
+        ``baseline_losses`` (name to float), ``classes`` (number of classes of a cross-entropy), ``inputs_of(batch)``,
+        ``labels_of(batch)`` and ``prediction_statistics()`` (name to float, called after each validation pass; the rule
+        `collapse` says which names it knows).
     train_loader_factory, validation_loader_factory : make a loader for a batch size; None for no validation part. The
         training loader shuffles by itself. See `ethomorph.training.loader.SeededLoader` for where a data set may draw
         random numbers from.

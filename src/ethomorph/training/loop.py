@@ -106,7 +106,8 @@ def one_go(
     parts: list[pl.Callback] = [Steps(run), LearningRate(run, history.row), history, monitor]
     parts += [BestWeights(run, history.row), limits, early]
     show = Progress(run, history.row, label=label or "")
-    callbacks = [Resume(run, loader, parts, resumed), *parts, Keeper(run, parts), *([show] if label else [])]
+    keeper = Keeper(run, parts)
+    callbacks = [Resume(run, loader, keeper, resumed), *parts, *([show] if label else []), keeper]
     if resumed is not None:
         checkpoints.restore_parts(resumed, parts)
         if finished(run, early, limits):
@@ -124,7 +125,6 @@ def one_go(
         callbacks=callbacks,
         logger=tensorboard(run.folder) if settings.tensorboard else False,
         log_every_n_steps=10,
-        enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
