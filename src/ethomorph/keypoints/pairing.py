@@ -6,6 +6,7 @@ marked specimen is extra.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,20 +74,20 @@ def pair_specimens(truth: LandmarkSet, predicted: LandmarkSet) -> Pairing:
 def second_coding(truth: LandmarkSet, repeat: LandmarkSet) -> tuple[np.ndarray, bool]:
     """The second coding of each specimen (n, p, dim), NaN where none, and whether all were on the same pictures.
 
-    Specimens are joined by id, else by picture; where either occurs twice in `repeat`, the first stands.
+    Specimens are joined by picture and id, else by picture alone, else by id alone; a picture or id that stands twice
+    in `repeat` tells nothing by itself.
     """
     refuse_other_scheme(truth, repeat)
-    by_id: dict[str, Specimen] = {}
-    by_image: dict[str, Specimen] = {}
-    for specimen in repeat:
-        if specimen.id:
-            by_id.setdefault(specimen.id, specimen)
-        if specimen.image:
-            by_image.setdefault(specimen.image, specimen)
+    keys = [((s.image, s.id), (s.image, None), (None, s.id)) for s in repeat]
+    count = Counter(key for three in keys for key in three)
+    lookup = {key: s for s, three in zip(repeat, keys, strict=True) for key in three if count[key] == 1}
     points = np.full((len(truth), len(truth.names), truth.dim), np.nan)
     same = True
     for i, specimen in enumerate(truth):
-        second = by_id.get(specimen.id) or by_image.get(specimen.image or "")
+        wanted = [(specimen.image, specimen.id)] if specimen.image else []
+        wanted += [(specimen.image, None)] if specimen.image else []
+        wanted += [(None, specimen.id)] if specimen.id else []
+        second = next((lookup[key] for key in wanted if key in lookup), None)
         if second is not None:
             points[i] = second.points
             same &= second.image is None or specimen.image is None or second.image == specimen.image

@@ -18,6 +18,9 @@ from ethomorph.core.landmarks import LandmarkSet, Specimen
 AGREEMENT = 0.02
 """Two sources of a scale that differ by more than this share are reported: above the reading error of a ruler."""
 
+LISTED = 3
+"""Disagreements that are told one by one before they are only counted."""
+
 Source = Literal["given", "ruler", "file", "dicom"]
 _MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 0.001, "µm": 0.001, "micron": 0.001, "in": 25.4, "inch": 25.4}
 _SAID = {
@@ -108,7 +111,9 @@ def find_scales(
             apart += _disagreements(specimen, found, taken)
         else:
             without.append(specimen.label)
-    scales.warnings += apart
+    scales.warnings += apart[:LISTED]
+    if len(apart) > LISTED:
+        scales.warnings.append(f"Scales disagree by more than {AGREEMENT:.0%} in {len(apart) - LISTED} further cases.")
     if oblong:
         said = "pixels are not square, so one scale cannot hold; resample the image"
         scales.warnings.append(f"{_listed(oblong)}: {said}.")
