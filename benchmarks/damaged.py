@@ -26,7 +26,7 @@ from ethomorph.study.provenance import Stopwatch
 
 SEED = 0
 COUNT = {"convert": 700, "train": 150, "predict": 150}
-LIMIT_S = 60
+LIMIT_S = 120
 """Seconds after which a command counts as hanging."""
 
 STUDY = """\
@@ -129,7 +129,7 @@ def special_files(folder: Path) -> list[Path]:
     return [bomb, png, script]
 
 
-def run(arguments: list[str]) -> tuple[int, str, float]:
+def run(arguments: list[str], limit_s: int = LIMIT_S) -> tuple[int, str, float]:
     """Exit code, standard error and seconds of one command; 124 for a hang."""
     out, err = io.StringIO(), io.StringIO()
 
@@ -137,7 +137,7 @@ def run(arguments: list[str]) -> tuple[int, str, float]:
         raise Hang
 
     signal.signal(signal.SIGALRM, too_long)
-    signal.alarm(LIMIT_S)
+    signal.alarm(limit_s)
     start = time.monotonic()
     try:
         with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -260,7 +260,7 @@ def _predict_cases(
     folder: Path, good: Path, images: list[Path], count: int, rng: np.random.Generator
 ) -> Iterator[tuple[str, list[str], list[str]]]:
     (good / "study.toml").write_text(STUDY.format(labels="landmarks.tps"))
-    code, said, _ = run(["train", str(good), "--run", "r", "--quiet"])
+    code, said, _ = run(["train", str(good), "--run", "r", "--quiet"], limit_s=1200)
     if code != 0:
         raise RuntimeError(f"the healthy run failed: {said}")
     model = good / "runs" / "t" / "r"
