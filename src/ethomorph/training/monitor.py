@@ -24,7 +24,7 @@ from ethomorph.training.samples import count_labels, describe, inputs_of, labels
 from ethomorph.training.state import RunState
 from ethomorph.training.stopping import broken_loss
 
-LOOKS = 8  # steps of an epoch whose gradients and updates are measured
+LOOKS = 4  # steps of an epoch whose gradients and updates are measured
 INPUT_SAMPLES = 64  # samples whose input is described
 WRITE_SECONDS = 5.0  # least time between two writings of the files
 
