@@ -116,7 +116,7 @@ class ErtModel:
             "random_seed": str(seed), "num_threads": self.settings.threads or os.cpu_count() or 1,
         }
         with _bar(progress) as report:
-            self.cascade_, used, _ = train_cascade(examples, options, max_minutes=max_minutes, report=report)
+            self.cascade_, used = train_cascade(examples, options, max_minutes=max_minutes, report=report)
         changed = [f"{name} from {options[name]} to {used[name]}" for name in options if used[name] != options[name]]
         if changed:
             notes.append(f"to train within {max_minutes:g} min, changed {', '.join(changed)}")
@@ -173,7 +173,7 @@ class ErtModel:
         settings = self.settings
         views = jittered(box, settings.views, settings.view_jitter)
         fits = self.cascade_.fit(pixels, np.repeat(which, settings.views), views.reshape(-1, 4))
-        fits = fits.reshape(len(box), settings.views, -1, 2)
+        fits = fits.reshape(len(box), settings.views, self.cascade_.landmarks, 2)
         points, spread = combine(fits)
         side = np.sqrt(np.prod(box[:, 2:] - box[:, :2] + 1, axis=1))[:, None]
         confidence = np.exp(-spread / (SPREAD_UNIT * side)) if settings.views > 1 else np.ones_like(spread)

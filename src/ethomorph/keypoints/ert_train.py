@@ -23,8 +23,8 @@ import numpy as np
 
 from ethomorph.keypoints.cascade import Cascade
 from ethomorph.keypoints.dat import read_dat
+from ethomorph.keypoints.ert_child import DATASET, ERRORS, OPTIONS, PREDICTOR
 
-OPTIONS, DATASET, PREDICTOR, ERRORS = "options.json", "dataset.xml", "predictor.dat", "errors.txt"
 PROGRESS = re.compile(rb"Progress: (\d+)/(\d+)")
 WATCHED_SHARE = 0.03
 """Share of the trees after which the total time is predicted, if at least `WATCHED_S` have passed."""
@@ -56,7 +56,7 @@ def train_cascade(
     *,
     max_minutes: float | None = None,
     report: Callable[[float], None] | None = None,
-) -> tuple[Cascade, dict[str, Any], bytes]:
+) -> tuple[Cascade, dict[str, Any]]:
     """Train dlib's shape predictor.
 
     Parameters
@@ -69,7 +69,7 @@ def train_cascade(
 
     Returns
     -------
-    The cascade, the options used, and dlib's own file.
+    The cascade, and the options used.
     """
     deadline = math.inf if max_minutes is None else time.monotonic() + 60 * max_minutes
     with tempfile.TemporaryDirectory(prefix="ethomorph-ert-") as name:
@@ -78,7 +78,7 @@ def train_cascade(
         while True:
             try:
                 _run_child(folder, options, deadline, report or (lambda share: None))
-                return read_dat(folder / PREDICTOR), options, (folder / PREDICTOR).read_bytes()
+                return read_dat(folder / PREDICTOR), options
             except TooSlow as slow:
                 options = shortened(options, slow.factor)
 
@@ -120,7 +120,7 @@ def _run_child(folder: Path, options: dict[str, Any], deadline: float, report: C
     started = time.monotonic()
     with (folder / ERRORS).open("wb") as errors:
         child = subprocess.Popen(
-            [sys.executable, "-m", "ethomorph.keypoints.ert_train", str(folder)], stdout=subprocess.PIPE, stderr=errors
+            [sys.executable, "-m", "ethomorph.keypoints.ert_child", str(folder)], stdout=subprocess.PIPE, stderr=errors
         )
         try:
             assert child.stdout is not None
@@ -158,17 +158,3 @@ def _shares(stream: IO[bytes]) -> Iterator[float]:
             yield int(found[-1][0]) / int(found[-1][1])
         tail = tail[-64:]
 
-
-def main(folder: Path) -> None:
-    """The child: train on what `write_examples` wrote."""
-    import dlib
-
-    options = dlib.shape_predictor_training_options()
-    for name, value in json.loads((folder / OPTIONS).read_text()).items():
-        setattr(options, name, value)
-    options.be_verbose = True
-    dlib.train_shape_predictor(str(folder / DATASET), str(folder / PREDICTOR), options)
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))
