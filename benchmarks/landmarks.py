@@ -1,7 +1,7 @@
 """Landmarks on fly wings by regression trees and by heat maps, in the same five folds, every wing tested once.
 
-``python -m benchmarks.landmarks [--data FOLDER] [--work FOLDER]`` writes ``benchmarks/results/landmarks.json``. The folder
-holds ``landmarks.tps`` and ``images/``. Predictions of finished folds are kept in ``--work`` and not made again.
+``python -m benchmarks.landmarks [--data FOLDER] [--work FOLDER]`` writes ``benchmarks/results/landmarks.json``. The
+folder holds ``landmarks.tps`` and ``images/``. Predictions of finished folds are kept in ``--work`` and not made again.
 
 No method is given a box: each finds the wing by itself, and a wing that is not found counts as a miss. The error of
 regression trees in boxes around the true landmarks, which is what ml-morph reports, stands beside it by that name, as
@@ -140,7 +140,11 @@ def ratio_of(ours: np.ndarray, theirs: np.ndarray, seed: int) -> dict[str, Any]:
     """Ratio of mean errors on the wings that both found, with its interval over wings."""
     both = np.isfinite(ours).all(1) & np.isfinite(theirs).all(1)
     return clustered_function(
-        lambda a, b: float(a.mean() / b.mean()), np.flatnonzero(both), ours[both].mean(1), theirs[both].mean(1), seed=seed
+        lambda a, b: float(a.mean() / b.mean()),
+        np.flatnonzero(both),
+        ours[both].mean(1),
+        theirs[both].mean(1),
+        seed=seed,
     ).to_dict()
 
 
@@ -169,7 +173,9 @@ def main() -> None:
         report(options.methods, wings, parts, work, options.seed, watch)
 
 
-def report(methods: list[str], wings: LandmarkSet, parts: list[np.ndarray], work: Path, seed: int, watch: Stopwatch) -> None:
+def report(
+    methods: list[str], wings: LandmarkSet, parts: list[np.ndarray], work: Path, seed: int, watch: Stopwatch
+) -> None:
     """Put the folds together and write the result."""
     truth = wings.array()
     raw: dict[str, Any] = {}
@@ -190,11 +196,15 @@ def report(methods: list[str], wings: LandmarkSet, parts: list[np.ndarray], work
     speed = {name: images_a_minute(name, wings, seed, steps=200) for name in ("heatmap", best)}
     ratio = ratio_of(error["heatmap"], error[best], seed)
     ours, theirs = raw["heatmap"]["mean_error"], raw[best]["mean_error"]
-    box, plain = raw[best]["annotation_box"]["mean_error"]["value"], raw[best]["dlib_in_annotation_box"]["mean_error"]["value"]
+    box, plain = (
+        raw[best]["annotation_box"]["mean_error"]["value"],
+        raw[best]["dlib_in_annotation_box"]["mean_error"]["value"],
+    )
     claims = [
         Claim(
             f"fly wings, 5 folds of 40, no boxes given: heatmap against the best ert preset ({best})",
-            spoken(ours), spoken(theirs), ratio=ratio["value"], goal=f"ratio at most {GOAL}", met=ratio["value"] <= GOAL,
+            spoken(ours), spoken(theirs), ratio=ratio["value"], goal=f"ratio at most {GOAL}",
+            met=ratio["value"] <= GOAL,
         ),
         Claim(
             f"{best} in annotation boxes, one view, against dlib's own evaluation of the same trees",

@@ -1,4 +1,4 @@
-"""Toy pictures for tests: specimens of four unlike blobs, in random places, sizes and directions, with exact landmarks."""
+"""Toy pictures for tests: specimens of four unlike blobs in random places and sizes, with exact landmarks."""
 
 from __future__ import annotations
 
@@ -26,7 +26,11 @@ def draw(rng: np.random.Generator, *, specimens: int = 1, size: int = 96) -> tup
     """Pixels uint8 (size, size) and each specimen's landmarks (4, 2): disc, ring, bar and square at their corners."""
     scale = 8
     canvas = np.full((size * scale, size * scale), 60, np.uint8)
-    centres = [np.array([size / 2, size / 2])] if specimens == 1 else [np.array([size / 4, size / 2]), np.array([3 * size / 4, size / 2])]
+    centres = (
+        [np.array([size / 2, size / 2])]
+        if specimens == 1
+        else [np.array([size / 4, size / 2]), np.array([3 * size / 4, size / 2])]
+    )
     marks = []
     for centre in centres[:specimens]:
         angle, grow = np.deg2rad(rng.uniform(-15, 15)), rng.uniform(0.85, 1.15) * (1.4 if specimens == 1 else 0.9)

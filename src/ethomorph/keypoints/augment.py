@@ -1,7 +1,7 @@
 """Random views of a picture with its points, so that few labelled specimens teach what may vary and what may not.
 
-Geometry is one 3x3 matrix (and a smooth displacement field) that moves pixels and points alike; intensity touches pixels
-alone. Coordinates are pixel centres. It does not read files and knows no networks.
+Geometry is one 3x3 matrix (and a smooth displacement field) that moves pixels and points alike; intensity touches
+pixels alone. Coordinates are pixel centres. It does not read files and knows no networks.
 """
 
 from __future__ import annotations
@@ -101,7 +101,9 @@ def log_uniform(rng: np.random.Generator, relative: float) -> float:
     return float(np.exp(rng.uniform(-1, 1) * np.log1p(relative)))
 
 
-def warp(picture: np.ndarray, matrix: np.ndarray, size: tuple[int, int], *, displacement: np.ndarray | None = None) -> np.ndarray:
+def warp(
+    picture: np.ndarray, matrix: np.ndarray, size: tuple[int, int], *, displacement: np.ndarray | None = None
+) -> np.ndarray:
     """Resample `picture` (y, x) so that a point p lands at ``move(p, matrix)``; the border repeats the edge.
 
     Parameters
@@ -179,7 +181,7 @@ def standardize(pictures: np.ndarray) -> np.ndarray:
 
 def vary_intensity(rng: np.random.Generator, pictures: np.ndarray, intensity: Intensity) -> np.ndarray:
     """Standardized pictures (n, channels, y, x) with one random intensity change each, the same for its channels."""
-    count, channels, height, width = pictures.shape
+    count, channels, rows, columns = pictures.shape
     each = (count, 1, 1, 1)
     out = pictures
     if intensity.gamma:
@@ -187,25 +189,25 @@ def vary_intensity(rng: np.random.Generator, pictures: np.ndarray, intensity: In
         unit = np.clip((out + 4) / 8, 1e-3, 1)  # +-4 deviations hold practically every pixel
         out = unit**exponent * 8 - 4
     contrast = np.exp(rng.uniform(-1, 1, each) * np.log1p(intensity.contrast)).astype(np.float32)
-    y, x = np.linspace(-0.5, 0.5, height, dtype=np.float32)[:, None], np.linspace(-0.5, 0.5, width, dtype=np.float32)
+    y, x = np.linspace(-0.5, 0.5, rows, dtype=np.float32)[:, None], np.linspace(-0.5, 0.5, columns, dtype=np.float32)
     slope = (rng.uniform(-1, 1, (2, *each)) * intensity.gradient).astype(np.float32)
     level = (rng.uniform(-1, 1, each) * intensity.brightness).astype(np.float32)
     out = out * contrast + level + slope[0] * x + slope[1] * y
     for index in range(count):
-        sigma = rng.uniform(0, intensity.blur) if rng.random() < 0.5 else 0.0
-        for channel in range(channels if sigma > 0.3 else 0):
-            out[index, channel] = cv2.GaussianBlur(out[index, channel], (0, 0), sigma)
+        width = rng.uniform(0, intensity.blur) if rng.random() < 0.5 else 0.0
+        for channel in range(channels if width > 0.3 else 0):
+            out[index, channel] = cv2.GaussianBlur(out[index, channel], (0, 0), width)
     if intensity.noise:
-        sigma = (rng.uniform(0, 1, each) ** 2 * intensity.noise).astype(np.float32)
-        out += rng.standard_normal(out.shape, dtype=np.float32) * sigma
+        grain = (rng.uniform(0, 1, each) ** 2 * intensity.noise).astype(np.float32)
+        out += rng.standard_normal(out.shape, dtype=np.float32) * grain
     return out
 
 
 def blots(rng: np.random.Generator, scales: list[np.ndarray], factors: list[float], intensity: Intensity) -> None:
     """Draw a few small ellipses (dust, bubbles) into grey pictures (y, x) of values 0..1, in place.
 
-    `scales` show the same middle, shrunk by `factors`; each ellipse lies in all of them where it belongs. It comes before
-    standardizing, which dust changes for the whole picture.
+    `scales` show the same middle, shrunk by `factors`; each ellipse lies in all of them where it belongs. It comes
+    before standardizing, which dust changes for the whole picture.
     """
     height, width = scales[0].shape
     half = (np.array([width, height]) - 1) / 2
@@ -214,6 +216,6 @@ def blots(rng: np.random.Generator, scales: list[np.ndarray], factors: list[floa
         axes = rng.uniform(1.0, max(2.0, min(height, width) / 10), 2)
         level = float(rng.uniform(0, 1) ** 2 if rng.random() < 0.8 else rng.uniform(0.5, 1))
         for picture, factor in zip(scales, factors, strict=True):
-            place = tuple(int(round(v * 16)) for v in half + centre * factor)
+            place = tuple(round(float(v) * 16) for v in half + centre * factor)
             size = tuple(max(8, int(a * factor * 16)) for a in axes)
             cv2.ellipse(picture, place, size, angle, 0, 360, level, -1, cv2.LINE_AA, 4)

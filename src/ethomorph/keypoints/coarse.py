@@ -70,7 +70,7 @@ class Thumbnail:
 
 @dataclass
 class Sighting:
-    """One specimen as the coarse stage sees it: `points` (landmarks, 2) in full-resolution px, `confidence`, `score`."""
+    """One specimen as the coarse stage sees it: `points` (landmarks, 2) in full-resolution px, and how sure it is."""
 
     points: np.ndarray
     confidence: np.ndarray
@@ -103,7 +103,7 @@ def onto_canvas(shape: tuple[int, ...], canvas: tuple[int, int], settings: Coars
 def training_view(
     rng: np.random.Generator, small: Thumbnail, canvas: tuple[int, int], settings: CoarseSettings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A random view: pixels (canvas) and points (specimens, landmarks, 2); points outside, and of empty views, are NaN."""
+    """A random view: pixels (canvas), points (specimens, landmarks, 2); those outside, and of empty views, are NaN."""
     middle = (np.array(canvas[::-1]) - 1) / 2
     base = onto_canvas(small.pixels.shape, canvas, settings)
     turned = augment.random_matrix(rng, settings.geometry)
@@ -130,15 +130,15 @@ def emptied(rng: np.random.Generator, pixels: np.ndarray, points: np.ndarray) ->
         out = cv2.GaussianBlur(pixels, (0, 0), side)
         for (y, x), other in zip(grid, rng.permutation(len(grid)), strict=True):
             v, u = grid[other]
-            out[y : y + side, x : x + side] = np.rot90(pixels[v : v + side, u : u + side], rng.integers(4))
+            out[y : y + side, x : x + side] = np.rot90(pixels[v : v + side, u : u + side], int(rng.integers(4)))
         return out
     if kind == 1:
         mask = np.zeros((height, width), np.uint8)
         for specimen in points:
             seen = specimen[np.isfinite(specimen).all(-1)]
             if len(seen):
-                (x, y), (w, h), angle = cv2.minAreaRect(seen.astype(np.float32))
-                corners = cv2.boxPoints(((x, y), (w * 1.35 + 8, h * 1.35 + 8), angle))
+                around, (wide, high), angle = cv2.minAreaRect(seen.astype(np.float32))
+                corners = cv2.boxPoints((around, (wide * 1.35 + 8, high * 1.35 + 8), angle))
                 cv2.fillPoly(mask, [np.round(corners).astype(np.int32)], 1)
         keep = mask == 0
         level = np.median(pixels[keep]) if keep.any() else np.float32(rng.uniform())
@@ -150,7 +150,7 @@ def emptied(rng: np.random.Generator, pixels: np.ndarray, points: np.ndarray) ->
 
 
 def clouds(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Random texture (height, width) about 0.5: noise of knots 1, 2, 4 ... 32 px apart, in random shares, often of one."""
+    """Random texture (height, width) about 0.5: noise of knots 1, 2, 4 ... 32 px apart, in random shares."""
     shares = rng.exponential(1.0, 6) ** rng.choice([1, 4])
     out = np.zeros(size, np.float32)
     for octave, share in enumerate(shares / shares.sum()):
@@ -161,7 +161,7 @@ def clouds(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
 
 
 class CoarseNetwork(nn.Module):
-    """A U-Net with a centre map, a map for each landmark and, for several specimens, offsets from centre to landmarks."""
+    """A U-Net with a centre map, a map a landmark and, for several specimens, offsets from centre to landmarks."""
 
     def __init__(self, landmarks: int, settings: CoarseSettings, *, several: bool, pretrained: bool = True) -> None:
         super().__init__()
@@ -173,10 +173,11 @@ class CoarseNetwork(nn.Module):
         )  # fmt: skip
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Logits of the centre (n, h, w), of the landmarks (n, p, h, w), and offsets (n, p, 2, h, w) or (n, 0, 2, h, w)."""
+        """Logits of centre (n, h, w) and landmarks (n, p, h, w), and offsets (n, p, 2, h, w), none of them for one."""
         out = self.net(pictures)
-        p = self.landmarks
-        return out[:, 0], out[:, 1 : 1 + p], out[:, 1 + p :].unflatten(1, (-1, 2)) if self.several else out[:, :0].unflatten(1, (0, 2))
+        offsets = out[:, 1 + self.landmarks :]
+        count = self.landmarks if self.several else 0
+        return out[:, 0], out[:, 1 : 1 + self.landmarks], offsets.unflatten(1, (count, 2))
 
     def loss(self, pictures: Tensor, points: Tensor) -> dict[str, Tensor]:
         """Loss terms of views (n, 1, y, x) with points (n, specimens, landmarks, 2), NaN where missing.
@@ -186,7 +187,7 @@ class CoarseNetwork(nn.Module):
         extra "nothing" outcome, `offsets` the mean absolute offset error near the centres.
         """
         centre, maps, offsets = self(pictures)
-        size, sigma = maps.shape[-2:], self.settings.sigma_cells
+        size, sigma = (maps.shape[-2], maps.shape[-1]), self.settings.sigma_cells
         cells = decode.to_cells(points, self.settings.output_stride)
         targets = decode.gaussians(cells, size, sigma).sum(1)
         visible = torch.isfinite(points).all(-1)
@@ -236,13 +237,21 @@ def centre_probabilities(logits: Tensor) -> Tensor:
 
 
 def sight(
-    centre: Tensor, maps: Tensor, offsets: Tensor, *, sigma: float, most: int, extent_cells: float, least_score: float = 0.5
+    centre: Tensor,
+    maps: Tensor,
+    offsets: Tensor,
+    *,
+    sigma: float,
+    most: int,
+    extent_cells: float,
+    least_score: float = 0.5,
 ) -> list[tuple[Tensor, Tensor, float]]:
     """Specimens in one picture's maps: points (landmarks, 2) in cells, confidence (landmarks,), score.
 
     Parameters
     ----------
-    centre, maps, offsets : one picture's outputs, as probabilities (h, w), (p, h, w) and cells / OFFSET_UNIT (p, 2, h, w).
+    centre, maps, offsets : one picture's outputs, as probabilities (h, w) and (p, h, w), and (p, 2, h, w) in cells over
+        `OFFSET_UNIT`.
     most : specimens at most. For one, each landmark map's own peak counts, wherever it is.
     extent_cells : size of a typical specimen; centres closer than a quarter of it are one.
     least_score : probability of "a specimen is here" below which the picture is empty.
@@ -254,6 +263,7 @@ def sight(
         points, mass, _ = decode.locate(maps, 2 * sigma)
         return [(points, mass, present)]
     found = []
+    size = (maps.shape[-2], maps.shape[-1])
     reach = max(2.0, extent_cells / 4)
     left, strongest = centre.clone(), 0.0
     for _ in range(most):
@@ -264,11 +274,11 @@ def sight(
             break
         column, row = at[0].round().long().tolist()
         guess = at + offsets[:, :, row, column] * OFFSET_UNIT
-        windowed = maps * decode.gaussians(guess, maps.shape[-2:], max(2.0, extent_cells / 8))
+        windowed = maps * decode.gaussians(guess, size, max(2.0, extent_cells / 8))
         share = windowed.sum((-2, -1))
         points, inside, _ = decode.locate(windowed / share.clamp(min=1e-9)[:, None, None], 2 * sigma)
         found.append((points, inside, share, weight))
-        near = decode.gaussians(at, left.shape, reach / 2)[0]
+        near = decode.gaussians(at, size, reach / 2)[0]
         left = left * (near < 0.14)  # within 2 sigma, that is `reach`
     count = len(found)
     return [

@@ -27,7 +27,7 @@ def to_pixels(cells: Tensor, stride: int) -> Tensor:
 
 
 def profiles(points: Tensor, size: tuple[int, int], sigma: float) -> tuple[Tensor, Tensor]:
-    """Rows (..., height) and columns (..., width) whose outer product is a Gaussian of peak 1 at each point (..., 2)."""
+    """Rows (..., height) and columns (..., width) whose outer product is a Gaussian of peak 1 at points (..., 2)."""
     height, width = size
     y = torch.arange(height, dtype=points.dtype, device=points.device)
     x = torch.arange(width, dtype=points.dtype, device=points.device)
@@ -48,7 +48,7 @@ def map_cross_entropy(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     Parameters
     ----------
     logits : (..., height, width).
-    targets : as `logits`, not negative; scaled to a sum of 1 here. A map of zeros (a missing or unseen point) is masked.
+    targets : as `logits`, not negative; scaled to a sum of 1 here. A map of zeros (a missing point) is masked.
 
     Returns
     -------
@@ -74,8 +74,8 @@ def peaks(maps: Tensor) -> Tensor:
     return torch.stack([at % width, torch.div(at, width, rounding_mode="floor")], dim=-1).to(maps.dtype)
 
 
-def locate(maps: Tensor, sigma: float, *, start: Tensor | None = None, rounds: int = 5) -> tuple[Tensor, Tensor, Tensor]:
-    """Sub-cell place of each map's peak: the mean under a Gaussian window, moved to that mean until it rests (mean shift).
+def locate(maps: Tensor, sigma: float, *, rounds: int = 5) -> tuple[Tensor, Tensor, Tensor]:
+    """Sub-cell place of each map's peak: a Gaussian window is moved to the mean under it until it rests (mean shift).
 
     For a map that is itself Gaussian the resting place is its centre exactly, whatever the two widths, as long as the
     window lies inside the map.
@@ -84,7 +84,6 @@ def locate(maps: Tensor, sigma: float, *, start: Tensor | None = None, rounds: i
     ----------
     maps : (..., height, width), not negative, summing to about 1.
     sigma : width of the window in cells.
-    start : (..., 2) where to begin; the maximum where None.
 
     Returns
     -------
@@ -95,7 +94,7 @@ def locate(maps: Tensor, sigma: float, *, start: Tensor | None = None, rounds: i
     height, width = maps.shape[-2:]
     y = torch.arange(height, dtype=maps.dtype, device=maps.device)
     x = torch.arange(width, dtype=maps.dtype, device=maps.device)
-    points = peaks(maps) if start is None else start
+    points = peaks(maps)
     total = maps.sum((-2, -1)).clamp(min=1e-12)
     weights = weight = maps
     for _ in range(rounds):

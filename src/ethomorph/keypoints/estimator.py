@@ -174,7 +174,7 @@ class LandmarkRegressor:
         )  # fmt: skip
 
     def predict_in_boxes(self, landmarks: LandmarkSet) -> LandmarkSet | None:
-        """Predictions inside boxes taken from the labels, as ml-morph scores its models; None for methods without boxes.
+        """Predictions inside boxes taken from the labels, as ml-morph scores its models; None without boxes.
 
         It shows how much of an error is the detector's; it is not an error that new pictures would have.
         """
@@ -305,7 +305,8 @@ class LandmarkRegressor:
         known = task.known[0] if task.known else Specimen(np.zeros((0, 2)))
         base = Specimen(
             np.full((len(self.names_), 2), np.nan), image=task.name, image_path=task.path, image_size=pixels.shape[:2],
-            id=known.id if task.known and len(task.known) == 1 else Path(task.name).stem, scale=known.scale, unit=known.unit,
+            id=known.id if task.known and len(task.known) == 1 else Path(task.name).stem, scale=known.scale,
+            unit=known.unit,
         )  # fmt: skip
         if not found:
             return [replace(base, attributes={"status": "not found"})]

@@ -26,6 +26,7 @@ from ethomorph.keypoints.heatmap_settings import HeatmapSettings
 
 if TYPE_CHECKING:
     from ethomorph.keypoints.heatmap_train import HeatmapModule
+    from ethomorph.keypoints.stages import Stages
     from ethomorph.training.fit import FitResult
 
 BATCH = 8
@@ -113,9 +114,10 @@ class HeatmapModel:
         self.result_: FitResult | None = fit(
             module, loader(views, settings.workers), loader(check, 0) if check else None,
             settings=FitSettings(
-                max_epochs=epochs, max_steps=steps, max_minutes=max_minutes, learning_rate=settings.learning_rate,
-                batch_size=batch, patience=0, schedule="cosine", rate_warm_up=min(20, steps // 4 + 1), gradient_clip=2.0,
-                seed=seed, workers=settings.workers, device=self.device, checkpoint_seconds=60.0 if folder else None,
+                max_epochs=epochs, max_steps=steps, max_minutes=max_minutes,
+                learning_rate=settings.learning_rate, batch_size=batch, patience=0, schedule="cosine",
+                rate_warm_up=min(20, steps // 4 + 1), gradient_clip=2.0, seed=seed, workers=settings.workers,
+                device=self.device, checkpoint_seconds=60.0 if folder else None,
             ),
             folder=folder, resume=resume, progress=progress, label="landmarks",
         )  # fmt: skip
@@ -130,8 +132,10 @@ class HeatmapModel:
         geometry = replace(self.settings.coarse.geometry, rotation_deg=self.settings.rotation_deg)
         return replace(self.settings, coarse=replace(self.settings.coarse, geometry=geometry))
 
-    def _prepare(self, pictures: list[Picture], settings: HeatmapSettings, *, fit_mean: np.ndarray | None = None) -> tuple[list, list]:
-        """Thumbnails and sheets of pictures; each file is read once. `fit_mean` are the shapes to take the mean from."""
+    def _prepare(
+        self, pictures: list[Picture], settings: HeatmapSettings, *, fit_mean: np.ndarray | None = None
+    ) -> tuple[list, list]:
+        """Thumbnails and sheets of pictures; `fit_mean` are the shapes to take the mean shape from."""
         from ethomorph.keypoints import coarse, refine
 
         thumbnails, shapes, pages = [], [], []
@@ -170,10 +174,8 @@ class HeatmapModel:
 
     def _take(self, module: HeatmapModule) -> None:
         """Keep the averaged networks, laid out for fast inference."""
-        import torch
-
         stages = module.average if self.settings.averaging else module.stages
-        self._stages = stages.to(memory_format=torch.channels_last).eval()
+        self._stages = channels_last(stages)
 
     def _calibrate(self, pictures: list[Picture]) -> None:
         """Set `spread_factor_` so that the median of error over spread is what a 2-D normal error has, 1.18 sigma."""
@@ -229,7 +231,6 @@ class HeatmapModel:
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "auto") -> Self:
         """The inverse of `save`; raises FormatError for a damaged folder."""
-        import torch
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
@@ -249,7 +250,7 @@ class HeatmapModel:
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             said = " ".join(str(error).split())[:200]
             raise FormatError(f"not a whole heatmap model ({said})", place=folder, fix="train it again") from None
-        model._stages = stages.to(memory_format=torch.channels_last).eval()
+        model._stages = channels_last(stages)
         model.result_ = None
         return model
 
@@ -259,6 +260,16 @@ def load_grey(path: Path) -> np.ndarray:
     from ethomorph.formats.images import read_image
 
     return read_image(path).grey()
+
+
+def channels_last(stages: Stages) -> Stages:
+    """The networks with their weights laid out for fast inference."""
+    import torch
+
+    for weight in stages.parameters():
+        if weight.ndim == 4:
+            weight.data = weight.data.contiguous(memory_format=torch.channels_last)
+    return stages.eval()
 
 
 def marked(picture: Picture) -> list:

