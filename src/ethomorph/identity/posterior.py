@@ -13,85 +13,112 @@ from scipy.special import gammaln
 
 from ethomorph.identity.plda import TrailSummary, TwoCovariance
 
-NEIGHBOUR_SCORE = -12.0
-"""Among many trails only animals with a trail above this log-likelihood ratio are tried: others have odds below 1e-5."""
-
-ALL_TRIED = 250
-"""Up to this many trails every animal is tried for every trail."""
+COLDEST = 0.1
+"""The burn-in starts with this power of the evidence and ends with 1, so that trails do not freeze where they started."""
 
 _CONCENTRATION = np.geomspace(0.05, 1e3, 80)  # relative to the number of trails
 
 
 @dataclass
 class Partitions:
-    """Draws of "who is who": `counts` (draws,) animals, `together` (trails, trails) shares of draws with both as one."""
+    """Draws of "who is who".
+
+    Attributes
+    ----------
+    counts : (draws,) animals in each draw.
+    together : (trails, trails) float32, the share of draws in which two trails have one animal.
+    last : (trails,) codes of the last draw.
+    """
 
     counts: np.ndarray
     together: np.ndarray
+    last: np.ndarray
 
 
 def sample_partitions(
-    model: TwoCovariance, trails: TrailSummary, generator: np.random.Generator, *,
-    draws: int = 40, burn_in: int = 20, scores: np.ndarray | None = None, start: np.ndarray | None = None,
-) -> Partitions:  # fmt: skip
+    model: TwoCovariance,
+    trails: TrailSummary,
+    generator: np.random.Generator,
+    *,
+    draws: int = 40,
+    burn_in: int = 20,
+    start: np.ndarray | None = None,
+) -> Partitions:
     """Draw partitions of trails into animals from their posterior.
 
     The prior is a Dirichlet process whose concentration is drawn too, with a log-uniform prior (Escobar & West 1995,
-    JASA 90:577), so the number of animals is free between 1 and the number of trails. Sampling is Neal's (2000, J
-    Comput Graph Stat 9:249) algorithm 3 with the animals' positions integrated out.
+    JASA 90:577), so the number of animals is free between 1 and the number of trails. Sampling is algorithm 3 of Neal
+    (2000, J Comput Graph Stat 9:249), the animals' positions integrated out. A table of "what if trail i joined animal
+    k" is kept, of which a move changes two columns; most trails stay where they are, so a sweep is cheap.
 
     Parameters
     ----------
     model, trails : the model and the trails' summaries under it.
     generator : source of randomness.
-    draws, burn_in : sweeps kept and sweeps thrown away before.
-    scores : (trails, trails) pair scores; needed with more than `ALL_TRIED` trails, where only near animals are tried.
-    start : (trails,) codes to start from; by default each trail an animal.
+    draws, burn_in : sweeps kept, and sweeps thrown away before.
+    start : (trails,) codes to start from; by default each trail an animal, and the burn-in warms up slowly.
     """
     number = len(trails)
+    who = np.arange(number) if start is None else np.unique(start, return_inverse=True)[1].copy()
     sums, precisions = trails.sums, trails.precision
-    near = None if number <= ALL_TRIED or scores is None else scores > NEIGHBOUR_SCORE
-    who = np.arange(number) if start is None else np.unique(start, return_inverse=True)[1]
-    total, sharp, size = np.zeros_like(sums), np.zeros_like(sums), np.zeros(number, dtype=int)
+    alone = model.evidence(sums, precisions)
+    total, sharp, size = np.zeros_like(sums), np.zeros_like(sums), np.zeros(number)
     np.add.at(total, who, sums)
     np.add.at(sharp, who, precisions)
     np.add.at(size, who, 1)
-    alone = model.evidence(sums, precisions)
-    evidence = np.where(size > 0, model.evidence(total, sharp), 0.0)
+    occupied = np.flatnonzero(size)
+    evidence = np.zeros(number)
+    evidence[occupied] = model.evidence(total[occupied], sharp[occupied])
+    gain = np.zeros((number, number))  # log Bayes factor of trail i joining animal k over standing alone
+    clusters = TrailSummary(total[occupied] / sharp[occupied], sharp[occupied])
+    gain[:, occupied] = model.pair_scores(trails, clusters)
+    classes, kind = np.unique(precisions, axis=0, return_inverse=True)
+    log_size = np.full(number, -np.inf)
+    log_size[occupied] = np.log(size[occupied])
     concentration = number / 3
+
+    def refresh(k: int) -> None:
+        """Bring animal k's evidence, size and column of gains up to date after a change."""
+        if not size[k]:
+            total[k], sharp[k], evidence[k], log_size[k] = 0.0, 0.0, 0.0, -np.inf
+            return
+        evidence[k], log_size[k] = model.evidence(total[k], sharp[k]), np.log(size[k])
+        joint = classes + sharp[k]
+        weight = 1 / (joint + 1 / model.between)
+        shrink = np.log1p(model.between * joint).sum(1)
+        square = ((sums + total[k]) ** 2 * weight[kind]).sum(1)
+        gain[:, k] = 0.5 * (square - shrink[kind]) - alone - evidence[k]
+
     counts, together = [], np.zeros((number, number), dtype=np.float32)
     for sweep in range(burn_in + draws):
+        cool = 1.0 if start is not None else min(1.0, COLDEST + (1 - COLDEST) * sweep / max(0.8 * burn_in, 1))
         for i in generator.permutation(number):
             old = who[i]
-            size[old] -= 1
-            if size[old]:
-                total[old] -= sums[i]
-                sharp[old] -= precisions[i]
-                evidence[old] = model.evidence(total[old], sharp[old])
+            weight = log_size + cool * gain[i]
+            if size[old] == 1:
+                weight[old] = np.log(concentration)
             else:
-                total[old], sharp[old], evidence[old] = 0.0, 0.0, 0.0
-            if near is None:
-                tried = np.flatnonzero(size)
-            else:
-                tried = np.unique(who[near[i]])
-                tried = tried[size[tried] > 0]
-            joined = model.evidence(total[tried] + sums[i], sharp[tried] + precisions[i]) - evidence[tried]
-            weight = np.append(np.log(size[tried]) + joined, np.log(concentration) + alone[i])
-            chance = np.cumsum(np.exp(weight - weight.max()))
-            pick = int(np.searchsorted(chance, generator.random() * chance[-1]))
-            # a new animal takes the emptied place, or the first free one where trail i shared its old animal
-            new = tried[pick] if pick < len(tried) else (old if not size[old] else int(np.argmin(size)))
+                without = model.evidence(total[old] - sums[i], sharp[old] - precisions[i])
+                weight[old] = np.log(size[old] - 1) + cool * (evidence[old] - without - alone[i])
+            chance = np.exp(weight - max(weight.max(), np.log(concentration)))
+            fresh = 0.0 if size[old] == 1 else concentration * np.exp(-max(weight.max(), np.log(concentration)))
+            cumulated = np.cumsum(np.append(chance, fresh))
+            new = int(np.searchsorted(cumulated, generator.random() * cumulated[-1], side="right"))
+            new = int(np.argmin(size)) if new == number else new
+            if new == old:
+                continue
+            for k, sign in ((old, -1), (new, 1)):
+                total[k] += sign * sums[i]
+                sharp[k] += sign * precisions[i]
+                size[k] += sign
+                refresh(k)
             who[i] = new
-            size[new] += 1
-            total[new] += sums[i]
-            sharp[new] += precisions[i]
-            evidence[new] = model.evidence(total[new], sharp[new])
         animals = int((size > 0).sum())
         concentration = _draw_concentration(animals, number, generator)
         if sweep >= burn_in:
             counts.append(animals)
             together += who[:, None] == who
-    return Partitions(np.array(counts), together / draws)
+    return Partitions(np.array(counts), together / np.float32(draws), who)
 
 
 def _draw_concentration(animals: int, trails: int, generator: np.random.Generator) -> float:

@@ -94,7 +94,8 @@ def read_table(
     }
     who = text.pop("animal", np.full(len(body), ""))
     table = PrintTable(
-        values=np.column_stack(list(numbers.values())), variables=list(numbers), trail=text.pop("trail", np.full(len(body), "")),
+        values=np.column_stack(list(numbers.values())), variables=list(numbers),
+        trail=text.pop("trail", np.full(len(body), "")),
         animal=who, attributes=text, rows=lines, source=place, notes=notes,
     )  # fmt: skip
     return _without_doubles(_with_trails(table, "trail" in found, missing_trail))

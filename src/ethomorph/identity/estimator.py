@@ -1,0 +1,312 @@
+"""`Identifier`: learns from known animals, tells how many left the trails of a survey and which trail is whose.
+
+The whole chain behind four calls (fit, predict, save, load). Everything it learns (imputation, scaling, axes, pair
+calibration, cut, count error) comes from the reference animals alone; reading files and writing reports are elsewhere.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from ethomorph.core.errors import FormatError, LabelError
+from ethomorph.core.files import atomic_path, write_text
+from ethomorph.core.prints import PrintTable
+from ethomorph.identity import checks
+from ethomorph.identity.clustering import cut_at_height, cut_to_number, grow_tree, height_for, learn_cut
+from ethomorph.identity.fit import DEFAULT, PRESETS, compare_pairs
+from ethomorph.identity.holdout import Calibration, CountError, calibrate, leave_animals_out, measure_count_error
+from ethomorph.identity.impute import Imputer
+from ethomorph.identity.plda import TwoCovariance
+from ethomorph.identity.posterior import sample_partitions
+from ethomorph.identity.result import Identification, membership
+from ethomorph.statistics.counts import count_interval
+
+MANY = 600
+"""Above this many trails the posterior is sampled more briefly."""
+
+
+class Identifier:
+    """Individuals from repeated measurements (footprints, trails, calls), learned on known animals.
+
+    Parameters
+    ----------
+    method : "plda", the two-covariance model with a posterior over partitions; or "fit", the pairwise
+        reference-centroid method with Ward clustering.
+    species : for "fit": a preset of `fit.PRESETS` for the number of variables and, in-sample, ellipses and cut.
+    imputation : "forest" or "mean" for missing measurements.
+    replicas : for "plda": models refitted to Bayesian-bootstrap weights of the reference animals (Rubin 1981), over
+        which the posterior is pooled, so that the interval knows how few animals it was learned from.
+    seed : everything random follows from it.
+
+    Attributes
+    ----------
+    variables_ : names of the variables learned from.
+    calibration_ : of pair scores; `cut_` : learned height of the tree ("fit"); `count_error_` : of held-out counts.
+    model_ : the `TwoCovariance` ("plda").
+
+    Examples
+    --------
+    >>> from ethomorph.phantoms.prints import simulate_prints
+    >>> known, survey = simulate_prints(animals=20, seed=1), simulate_prints(animals=8, seed=2)
+    >>> found = Identifier(replicas=2).fit(known).predict(survey)
+    >>> found.individuals.low <= 8 <= found.individuals.high
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        method: Literal["plda", "fit"] = "plda",
+        species: str | None = None,
+        imputation: Literal["forest", "mean"] = "forest",
+        replicas: int = 10,
+        seed: int = 0,
+    ) -> None:
+        if method not in ("plda", "fit"):
+            raise ValueError(f"method is 'plda' or 'fit', not {method!r}")
+        if species is not None and species not in PRESETS:
+            raise ValueError(f"species is one of {', '.join(PRESETS)}, not {species!r}")
+        self.method, self.species, self.imputation = method, species, imputation
+        self.replicas, self.seed = replicas, seed
+
+    @property
+    def _preset(self) -> Any:
+        return PRESETS[self.species] if self.species else DEFAULT
+
+    def fit(self, reference: PrintTable) -> Self:
+        """Learn from prints of known animals; prints of unknown animals are not looked at.
+
+        Raises
+        ------
+        LabelError
+            With too few known animals.
+        """
+        known = reference.where(reference.known)
+        if not len(known):
+            raise LabelError(
+                "no known animals to learn from",
+                place=reference.source,
+                fix="give a reference table with an animal column",
+            )
+        self.variables_, self.reference_ = list(known.variables), known
+        self.imputer_ = Imputer(method=self.imputation, seed=self.seed).fit(known.values)
+        generator = np.random.default_rng(self.seed)
+        values = self.imputer_.reference_
+        learn = self._learn_plda if self.method == "plda" else self._learn_pairs
+        learn(values, known.animal, known.trail, generator)
+        return self
+
+    def predict(self, survey: PrintTable) -> Identification:
+        """Identify the trails of a survey; its animal labels, if any, are not looked at but for a warning on overlap.
+
+        Raises
+        ------
+        LabelError
+            Where a variable of the reference is absent, or there is one trail only.
+        """
+        survey = survey.with_variables(self.variables_)
+        if len(survey.trails) < 2:
+            raise LabelError("one trail only", place=survey.source, fix="identifying needs at least two")
+        values = self.imputer_.transform(survey.values)
+        found = self._predict_plda(values, survey) if self.method == "plda" else self._predict_pairs(values, survey)
+        found.warnings += checks.warnings_of(
+            survey, values, self.reference_, self.imputer_.reference_, found.individual
+        )
+        if not self.count_error_.rounds and not found.in_sample:
+            found.warnings.append("too few reference animals to measure the count's error: a usual one was assumed")
+        return found
+
+    # ------------------------------------------------------------------ two-covariance model and posterior
+
+    def _learn_plda(self, values: np.ndarray, animal: np.ndarray, trail: np.ndarray, generator: Any) -> None:
+        self.model_ = TwoCovariance.fit(values, animal, trail)
+        number = len(np.unique(animal))
+        self.replicas_ = [
+            TwoCovariance.fit(values, animal, trail, weights=generator.dirichlet(np.ones(number)))
+            for _ in range(self.replicas)
+        ]
+        scores, same, counted, variance, truth = [], [], [], [], []
+        for rows, left in leave_animals_out(animal, generator):
+            model = TwoCovariance.fit(values[rows], animal[rows], trail[rows])
+            trails = model.summarise(values[left], trail[left])
+            owner = animal[left][np.unique(trail[left], return_index=True)[1]]
+            upper = np.triu_indices(len(trails), 1)
+            scores.append(model.pair_scores(trails)[upper])
+            same.append((owner[:, None] == owner)[upper])
+            draws = sample_partitions(model, trails, generator, draws=20, burn_in=15).counts
+            counted.append(np.median(draws))
+            variance.append(draws.var())
+            truth.append(len(np.unique(owner)))
+        self.calibration_ = calibrate(np.concatenate(scores), np.concatenate(same)) if scores else Calibration()
+        self.count_error_ = measure_count_error(np.array(counted), np.array(variance), np.array(truth))
+        self.cut_, self.misses_ = 0.5, []
+
+    def _predict_plda(self, values: np.ndarray, survey: PrintTable) -> Identification:
+        trails = self.model_.summarise(values, survey.trail)
+        number, generator = len(trails), np.random.default_rng(self.seed + 1)
+        scores = self.calibration_(self.model_.pair_scores(trails))
+        start = cut_at_height(grow_tree(scores.max() - scores), float(scores.max())) if number > MANY else None
+        models = [self.model_, *self.replicas_][: None if number <= MANY else 4]
+        draws, burn_in = (30, 15) if number <= MANY else (8, 6)
+        counts, together = [], np.zeros((number, number), dtype=np.float64)
+        for model in models:
+            summary = model.summarise(values, survey.trail)
+            drawn = sample_partitions(model, summary, generator, draws=draws, burn_in=burn_in, start=start)
+            counts.append(drawn.counts)
+            together += drawn.together / len(models)
+        pooled = np.concatenate(counts)
+        error = self.count_error_
+        individuals = count_interval(
+            pooled,
+            overdispersion=error.overdispersion,
+            freedom=max(error.rounds - 1, 3),
+            largest=number,
+            unit="animals",
+        )
+        tree = grow_tree(1 - together)
+        individual = cut_to_number(tree, int(individuals.value or 1))
+        return Identification(
+            trails=survey.trails, individual=individual, probability=membership(individual, together),
+            individuals=individuals, scores=scores, tree=tree, cut=height_for(tree, int(individual.max()) + 1),
+            height="chance of being different animals", method="plda", in_sample=False, variables=self.variables_,
+            usage=_usage(self.model_), draws=pooled,
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------ pairwise reference-centroid method
+
+    def _learn_pairs(self, values: np.ndarray, animal: np.ndarray, trail: np.ndarray, generator: Any) -> None:
+        scores, same, trees, numbers, learned_from = [], [], [], [], []
+        for rows, left in leave_animals_out(animal, generator, rounds=15, shares=(0.2, 0.35, 0.5)):
+            pairs = compare_pairs(values[left], trail[left], values[rows], variables=self._preset.variables)
+            owner = animal[left][np.unique(trail[left], return_index=True)[1]]
+            upper = np.triu_indices(len(owner), 1)
+            scores.append(-np.log1p(pairs.distance)[upper])
+            same.append((owner[:, None] == owner)[upper])
+            trees.append(grow_tree(np.log1p(pairs.distance), method="ward"))
+            numbers.append(len(np.unique(owner)))
+            learned_from.append(len(np.unique(animal[rows])))
+        if not trees:
+            self.calibration_, self.cut_, self.count_error_ = self._preset_calibration(), self._preset.cut, CountError()
+            self.misses_ = [0.0]
+            return
+        self.calibration_ = calibrate(np.concatenate(scores) + 1.5, np.concatenate(same), scale=5.0)
+        self.calibration_ = Calibration(
+            self.calibration_.slope, self.calibration_.offset + 1.5 * self.calibration_.slope
+        )
+        cut = learn_cut(trees, numbers, learned_from)
+        self.cut_, self.misses_ = cut.at(len(np.unique(animal))), list(cut.misses)
+        counted = np.array([cut_at_height(t, cut.at(n)).max() + 1 for t, n in zip(trees, learned_from, strict=True)])
+        self.count_error_ = measure_count_error(counted, np.zeros(len(counted)), np.array(numbers))
+
+    def _preset_calibration(self) -> Calibration:
+        """Pairs called as the preset's pooled ellipses call them: same where the circles of that coverage overlap."""
+        from scipy.stats import chi2
+
+        limit = float(np.log1p(2 * np.sqrt(chi2.ppf(self._preset.coverage, 2))))
+        return Calibration(10.0, 10.0 * limit)
+
+    def _predict_pairs(self, values: np.ndarray, survey: PrintTable) -> Identification:
+        reference = self.imputer_.reference_
+        in_sample = bool(set(survey.trails) & set(self.reference_.trails))
+        calibration, cut, misses = self.calibration_, self.cut_, self.misses_
+        if in_sample:
+            calibration, cut, misses = self._preset_calibration(), self._preset.cut, []
+        pairs = compare_pairs(values, survey.trail, reference, variables=self._preset.variables)
+        scores = calibration(-np.log1p(pairs.distance))
+        tree = grow_tree(np.log1p(pairs.distance), method="ward")
+        draws = np.array([cut_at_height(tree, max(cut + miss, 0.0)).max() + 1 for miss in [0.0, *misses]])
+        individuals = count_interval(
+            draws, overdispersion=self.count_error_.overdispersion,
+            freedom=max(self.count_error_.rounds - 1, 3), largest=len(individual), unit="animals",
+        )  # fmt: skip
+        number = int(individuals.value or 1)
+        individual = cut_to_number(tree, number)
+        prior = -np.log(max(number - 1, 1))  # two trails at random share one of `number` animals
+        together = 1 / (1 + np.exp(-np.clip(scores + prior, -50, 50)))
+        return Identification(
+            trails=survey.trails, individual=individual, probability=membership(individual, together),
+            individuals=individuals, scores=scores, tree=tree, cut=height_for(tree, number), height="Ward height on log(1 + distance)",
+            method="fit", in_sample=in_sample, variables=self.variables_, usage=pairs.chosen,
+        )  # fmt: skip
+
+    # ------------------------------------------------------------------ on disk
+
+    def save(self, folder: str | Path) -> Path:
+        """Write settings, reference prints and what was learned: ``model.toml``, ``model.safetensors``, no pickle."""
+        import tomli_w
+        from safetensors.numpy import save_file
+
+        folder = Path(folder)
+        arrays = {"reference": self.reference_.values, "completed": self.imputer_.reference_}
+        models = [self.model_, *self.replicas_] if self.method == "plda" else []
+        for i, model in enumerate(models):
+            arrays |= {f"model{i}.{name}": np.ascontiguousarray(array) for name, array in model.to_arrays().items()}
+        settings = {
+            "kind": "identity",
+            "settings": {k: v for k, v in self._settings().items() if v is not None},
+            "learned": {
+                "cut": self.cut_,
+                "misses": self.misses_,
+                **asdict(self.calibration_),
+                **asdict(self.count_error_),
+            },
+            "variables": self.variables_,
+            "reference": {"animal": self.reference_.animal.tolist(), "trail": self.reference_.trail.tolist()},
+        }
+        with atomic_path(folder / "model.safetensors") as path:
+            save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+        write_text(folder / "model.toml", tomli_w.dumps(settings))
+        return folder
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read what `save` wrote. Raises FormatError for a folder that holds no such model."""
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        folder = Path(folder)
+        try:
+            stored = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))
+            arrays = load_file(folder / "model.safetensors")
+            self = cls(**stored["settings"])
+            learned, labels = stored["learned"], stored["reference"]
+            self.variables_ = stored["variables"]
+            self.reference_ = PrintTable(
+                arrays["reference"],
+                self.variables_,
+                np.array(labels["trail"]),
+                np.array(labels["animal"]),
+                source=str(folder),
+            )
+            self.imputer_ = Imputer(method=self.imputation, seed=self.seed).resume(
+                arrays["reference"], arrays["completed"]
+            )
+            self.cut_, self.misses_ = learned["cut"], learned["misses"]
+            self.calibration_ = Calibration(learned["slope"], learned["offset"])
+            self.count_error_ = CountError(learned["overdispersion"], learned["rounds"])
+            names = sorted({int(name[5:].split(".")[0]) for name in arrays if name.startswith("model")})
+            models = [
+                TwoCovariance(**{name.split(".")[1]: a for name, a in arrays.items() if name.startswith(f"model{i}.")})
+                for i in names
+            ]
+            if self.method == "plda":
+                self.model_, self.replicas_ = models[0], models[1:]
+        except (OSError, KeyError, TypeError, ValueError, IndexError, SafetensorError) as error:
+            raise FormatError(
+                f"no identity model ({type(error).__name__})", place=folder, fix="give a folder that save() wrote"
+            ) from None
+        return self
+
+    def _settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in ("method", "species", "imputation", "replicas", "seed")}
+
+
+def _usage(model: TwoCovariance) -> np.ndarray:
+    """(variables,) share of the between-animal information that loads on each variable."""
+    weight = (model.axes**2 * (model.between / (model.print + model.trail + 1e-12))).sum(1)
+    return weight / weight.sum()
