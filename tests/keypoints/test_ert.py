@@ -143,10 +143,10 @@ def test_large_pictures_are_shrunk_and_points_come_back_in_their_pixels(data, le
 
 def test_time_limit_is_kept_by_giving_up_oversampling(data):
     pictures, points = data
-    slow = ErtSettings.from_dict(FAST.to_dict() | {"num_trees_per_cascade_level": 400, "oversampling_amount": 400})
+    slow = ErtSettings.from_dict(FAST.to_dict() | {"num_trees_per_cascade_level": 500, "oversampling_amount": 2000})
     started = time.monotonic()
-    model = ErtModel(settings=slow).fit_arrays(pictures, [[p] for p in points], max_minutes=0.15)
-    assert time.monotonic() - started < 60
+    model = ErtModel(settings=slow).fit_arrays(pictures, [[p] for p in points], max_minutes=0.1)
+    assert time.monotonic() - started < 90  # 6 s and the detector, on a machine that others use too
     assert any("oversampling_amount from" in note for note in model.notes_)
     assert len(model.predict_image(pictures[0])) == 1
 

@@ -16,8 +16,8 @@ from ethomorph.core.errors import LabelError
 from ethomorph.shape.procrustes import centroid_size, generalized_procrustes, similarity, superimpose
 
 LEAST_SPECIMENS = 3
-ROUNDS = 8
-"""Rounds of filling gaps and estimating again while training (they change little after the third)."""
+ROUNDS = 4
+"""Rounds of filling gaps and estimating again while training (they change little after the second)."""
 FOLDS = 10
 """Training shapes are judged by priors that have not seen them, in this many turns (fewer shapes: one by one)."""
 RARE = 5e-4
@@ -125,18 +125,39 @@ class ShapePrior:
     def outliers(self, points: np.ndarray) -> np.ndarray:
         """Boolean (p,): landmarks of (p, 2) that the others contradict.
 
-        The worst is taken out and the rest judged again, because one wrong landmark makes good ones look wrong.
+        Each in turn is left out of alignment and shape; the one without which the rest is most like a specimen goes
+        first, if it lies too far from where the rest puts it, and the rest is judged again.
         """
         points = np.asarray(points, dtype=float).copy()
         wrong = np.zeros(len(points), dtype=bool)
-        while np.isfinite(points).all(axis=1).sum() > max(3, len(points) // 2):
-            ratio = self.distances(points[None])[0][0] / self.point_limit
-            worst = int(np.nanargmax(ratio))
-            if not ratio[worst] > 1:
-                break
-            wrong[worst] = True
-            points[worst] = np.nan
-        return wrong
+        while True:
+            seen = np.flatnonzero(np.isfinite(points).all(axis=1))
+            each, whole = self.distances(points[None])
+            suspicious = whole[0] > self.shape_limit or (each[0][seen] > self.point_limit[seen]).any()
+            if not suspicious or len(seen) <= max(3, len(points) // 2):
+                return wrong
+            filled, rest = self._without_each(points)
+            best = int(rest.argmin())
+            landmark = seen[best]
+            if self._away(points[landmark], filled[best], landmark) <= self.point_limit[landmark]:
+                return wrong
+            wrong[landmark] = True
+            points[landmark] = np.nan
+
+    def _without_each(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Shapes (s, p, 2) with each visible landmark in turn put where the others lead one to expect it; distances (s,)."""
+        seen = np.flatnonzero(np.isfinite(points).all(axis=1))
+        without = np.repeat(points[None], len(seen), axis=0)
+        without[np.arange(len(seen)), seen] = np.nan
+        filled = np.stack([self.fill(p) for p in without])
+        return filled, self.distances(filled)[1]
+
+    def _away(self, point: np.ndarray, shape: np.ndarray, landmark: int) -> float:
+        """Conditional distance of `point` (2,) from its landmark in `shape` (p, 2), which is aligned without it."""
+        fit = similarity(shape, self.mean)
+        gap = fit.apply(point) - fit.apply(shape[landmark])
+        block = self.precision[2 * landmark : 2 * landmark + 2, 2 * landmark : 2 * landmark + 2]
+        return float(np.sqrt(gap @ block @ gap))
 
     def swaps(self, points: np.ndarray, pairs: Sequence[tuple[int, int]] | None = None) -> list[tuple[int, int]]:
         """Pairs of landmarks of (p, 2) that fit much better when exchanged, in the order in which they are set right.
@@ -158,7 +179,8 @@ class ShapePrior:
                 tried[row, [i, j]] = tried[row, [j, i]]
             after = self.distances(tried)[1]
             best = int(after.argmin())
-            if after[best] ** 2 > (1 - SWAP_GAIN) * whole[0] ** 2:
+            # A single stray landmark also fits better elsewhere; then leaving it out explains more than an exchange.
+            if after[best] ** 2 > (1 - SWAP_GAIN) * whole[0] ** 2 or after[best] > self._without_each(points)[1].min():
                 break
             found.append(candidates.pop(best))
             points, whole = tried[best], after[best : best + 1]
