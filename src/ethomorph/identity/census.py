@@ -44,7 +44,7 @@ class Census:
     @property
     def histories(self) -> list[str]:
         """One text of 0 and 1 an individual, one figure a session, over all sites."""
-        seen = (self.met > 0).any(axis=1)
+        seen = self.met.sum(axis=1) > 0
         return ["".join("1" if s else "0" for s in row) for row in seen]
 
     def rows(self) -> list[dict[str, Any]]:

@@ -38,9 +38,8 @@ def warnings_of(
         overlap(survey, reference),
     ]
     owner = individual[survey.trail_codes]
-    for role in ("site", "substrate"):
-        if role in survey.attributes:
-            found.append(shift_between(values, owner, survey.attributes[role], role))
+    places = [role for role in ("site", "substrate") if role in survey.attributes]
+    found += [shift_between(values, owner, survey.attributes[role], role) for role in places]
     known = np.unique(reference.animal, return_inverse=True)[1] + owner.max() + 1
     if not set(survey.trails) & set(reference.trails):
         both = np.concatenate([values, reference_values])

@@ -22,6 +22,10 @@ PIVOT = 1e-6
 """A variable is not chosen once less than this share of its variance is left unexplained by those chosen."""
 
 
+VARIABLES = 10
+"""Variables chosen by default, as many as Gu et al. (2014, Wildl Soc Bull 38:495) used to sex Amur tigers."""
+
+
 @dataclass
 class Discriminant:
     """Linear discriminant on chosen variables.
@@ -62,8 +66,8 @@ class DiscriminationResult:
         }
 
 
-def fit_discriminant(values: np.ndarray, labels: np.ndarray, *, variables: int = 20) -> Discriminant:
-    """Forward stepwise LDA: at each step the variable with the largest partial F (the smallest w / t), then Fisher's rule.
+def fit_discriminant(values: np.ndarray, labels: np.ndarray, *, variables: int = VARIABLES) -> Discriminant:
+    """Forward stepwise LDA: in each step the variable with the largest partial F (smallest w / t), then Fisher's rule.
 
     Parameters
     ----------
@@ -82,7 +86,7 @@ def fit_discriminant(values: np.ndarray, labels: np.ndarray, *, variables: int =
     classes, codes = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise LabelError("one class only", fix="discriminating needs at least two")
-    means, counts = group_means(values, codes)
+    means, _ = group_means(values, codes)
     residual, centred = values - means[codes], values - values.mean(0)
     within, total = residual.T @ residual, centred.T @ centred
     chosen = _forward(within, total, min(variables, values.shape[1], len(values) - len(classes) - 1))
@@ -98,7 +102,7 @@ def discriminate(
     trail: np.ndarray,
     names: list[str],
     *,
-    variables: int = 20,
+    variables: int = VARIABLES,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> DiscriminationResult:

@@ -144,7 +144,8 @@ class Identifier:
             truth.append(len(np.unique(owner)))
         self.calibration_ = calibrate(np.concatenate(scores), np.concatenate(same)) if scores else Calibration()
         self.count_error_ = measure_count_error(np.array(counted), np.array(variance), np.array(truth))
-        self.cut_, self.misses_ = 0.5, []
+        self.cut_ = 0.5
+        self.misses_: list[float] = []
 
     def _predict_plda(self, values: np.ndarray, survey: PrintTable) -> Identification:
         trails = self.model_.summarise(values, survey.trail)
@@ -222,7 +223,7 @@ class Identifier:
         draws = np.array([cut_at_height(tree, max(cut + miss, 0.0)).max() + 1 for miss in [0.0, *misses]])
         individuals = count_interval(
             draws, overdispersion=self.count_error_.overdispersion,
-            freedom=max(self.count_error_.rounds - 1, 3), largest=len(individual), unit="animals",
+            freedom=max(self.count_error_.rounds - 1, 3), largest=len(survey.trails), unit="animals",
         )  # fmt: skip
         number = int(individuals.value or 1)
         individual = cut_to_number(tree, number)
@@ -230,7 +231,8 @@ class Identifier:
         together = 1 / (1 + np.exp(-np.clip(scores + prior, -50, 50)))
         return Identification(
             trails=survey.trails, individual=individual, probability=membership(individual, together),
-            individuals=individuals, scores=scores, tree=tree, cut=height_for(tree, number), height="Ward height on log(1 + distance)",
+            individuals=individuals, scores=scores, tree=tree, cut=height_for(tree, number),
+            height="Ward height on log(1 + distance)",
             method="fit", in_sample=in_sample, variables=self.variables_, usage=pairs.chosen,
         )  # fmt: skip
 

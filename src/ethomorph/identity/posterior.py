@@ -14,7 +14,7 @@ from scipy.special import gammaln
 from ethomorph.identity.plda import TrailSummary, TwoCovariance
 
 COLDEST = 0.1
-"""The burn-in starts with this power of the evidence and ends with 1, so that trails do not freeze where they started."""
+"""The burn-in starts with this power of the evidence and ends with 1, so that trails do not freeze at their start."""
 
 _CONCENTRATION = np.geomspace(0.05, 1e3, 80)  # relative to the number of trails
 

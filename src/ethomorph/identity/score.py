@@ -102,13 +102,13 @@ def area_under_curve(scores: np.ndarray, same: np.ndarray) -> float:
     positive = int(same.sum())
     if positive in (0, len(same)):
         return math.nan
-    values, place, count = np.unique(scores, return_inverse=True, return_counts=True)
+    _, place, count = np.unique(scores, return_inverse=True, return_counts=True)
     rank = (np.cumsum(count) - (count - 1) / 2)[place]
     return float((rank[same].sum() - positive * (positive + 1) / 2) / (positive * (len(same) - positive)))
 
 
 def rand_of_pairs(scores: np.ndarray, same: np.ndarray) -> float:
-    """Adjusted Rand index from pairs: together where the score is above 0; NaN where all pairs agree by construction."""
+    """Adjusted Rand index from pairs: together where the score is above 0; NaN where undefined."""
     called = scores > 0
     tp, fp, fn, tn = (float((called == a)[same == b].sum()) for a, b in ((1, 1), (1, 0), (0, 1), (0, 0)))
     below = (tp + fn) * (fn + tn) + (tp + fp) * (fp + tn)

@@ -70,16 +70,16 @@ def simulate_prints(
     digits = len(str(animals))
     rows, who, which, where, sexes = [], [], [], [], []
     for number in range(animals):
-        sex = number % 2
+        sex, site = number % 2, number // 2 % sites  # both sexes at every site
         self = between * generator.normal(size=latent)
         self[0] += 0.8 * (2 * sex - 1) * between
         for trail in range(int(generator.integers(trails[0], trails[1] + 1))):
-            centre = self + walk * generator.normal(size=latent) + shift[number % sites]
+            centre = self + walk * generator.normal(size=latent) + shift[site]
             count = int(generator.integers(prints[0], prints[1] + 1))
             rows.append(centre + step * generator.normal(size=(count, latent)))
             who += [f"animal {number + 1:0{digits}d}"] * count
             which += [f"animal {number + 1:0{digits}d}/{trail + 1}"] * count
-            where += [f"site {number % sites + 1}"] * count
+            where += [f"site {site + 1}"] * count
             sexes += ["FM"[sex]] * count
     scores = np.concatenate(rows)
     values = mean + unit * (scores @ loadings + noise * generator.normal(size=(len(scores), variables)))
