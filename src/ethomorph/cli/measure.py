@@ -13,12 +13,16 @@ app = typer.Typer(no_args_is_help=True, help="Measure shape, distances, ... into
 
 Labels = Annotated[Path, typer.Argument(help="Landmarks in any format, or a run's predictions.")]
 Images = Annotated[Path | None, typer.Option("--images", help="The folder of the pictures.")]
+Study = Annotated[Path | None, typer.Option("--study", help="Take names, scale and distances from this study's task.")]
+TaskName = Annotated[str | None, typer.Option("--task", help="Which task of --study.")]
 Out = Annotated[Path, typer.Option("--out", help="The CSV to write.")]
 
 
 @app.command()
 def shape(
     labels: Labels,
+    study: Study = None,
+    task: TaskName = None,
     images: Images = None,
     out: Out = Path("shape.csv"),
     exclude: Annotated[
@@ -37,7 +41,9 @@ def shape(
     show_warnings_plainly()
     from ethomorph.workflow.measure import measure_shape
 
-    table, notes = measure_shape(labels, images=images, out=out, exclude=exclude or [], gaps=gaps, picture=picture)
+    table, notes = measure_shape(
+        labels, images=images, out=out, study=study, task=task, exclude=exclude, gaps=gaps, picture=picture
+    )
     _tell(table, notes, out, json)
 
 
@@ -45,10 +51,8 @@ def shape(
 def distances(
     labels: Labels,
     pairs: Annotated[list[str] | None, typer.Option("--pair", help="name=landmark,landmark; may be repeated.")] = None,
-    study: Annotated[
-        Path | None, typer.Option("--study", help="Take names, pairs and scale from this study's task.")
-    ] = None,
-    task: Annotated[str | None, typer.Option("--task", help="Which task of --study.")] = None,
+    study: Study = None,
+    task: TaskName = None,
     images: Images = None,
     out: Out = Path("distances.csv"),
     mm_per_px: Annotated[
@@ -64,7 +68,7 @@ def distances(
     from ethomorph.workflow.measure import measure_distances
 
     table, notes = measure_distances(
-        labels, pairs=pairs or [], study=study, task=task, images=images, out=out, mm_per_px=mm_per_px
+        labels, pairs=pairs, study=study, task=task, images=images, out=out, mm_per_px=mm_per_px
     )
     _tell(table, notes, out, json)
 

@@ -58,7 +58,8 @@ repeat = "sample/repeat.tps"
 method = "heatmap"
 grades = {{ train = ["good"] }}
 scale = {{ landmarks = {bar}, mm = 27.0 }}
-max_minutes = 1.6
+max_minutes = 2.5
+settings = {{ steps = 240 }}
 
 [task.network.distances]
 head = ["snout_tip", "occiput"]
@@ -92,7 +93,8 @@ def run_demo(out: str | Path = "demo", *, progress: bool = True) -> Path:
     with step("training a small network (heatmap)"):
         network = train(out, task="network", run="demo", progress=progress)
     say_table(metric_table(network.read_json("scores.json")).head(4))
-    difference = compare(network.folder, trees.folder)
+    difference = describe_difference(network, trees)
+    print(f"  {difference}", file=sys.stderr)
     with step("predicting new radiographs, measuring distances in mm and shape"):
         done = predict(
             network.folder,
@@ -106,8 +108,8 @@ def run_demo(out: str | Path = "demo", *, progress: bool = True) -> Path:
             out / "new" / "predicted.tps",
             images=out / "new" / "images",
             out=out / "new" / "shape.csv",
-            exclude=["scale_start", "scale_end"],
-            picture=None,
+            study=out,
+            task="network",
         )
     distances = pd.read_csv(out / "new" / "distances.csv")
     say_table(distances.pivot(index="image", columns="distance", values="mm").round(2).reset_index())
@@ -134,7 +136,7 @@ def write_demo_report(
     task,
     parts: list[str],
     runs: list[Run],
-    difference: dict,
+    difference: str,
     audit: dict,
     distances: pd.DataFrame,
     shape: pd.DataFrame,
@@ -149,13 +151,9 @@ def write_demo_report(
         {"method": run.folder.parent.name, **metric_table(run.read_json("scores.json")).iloc[0].to_dict()}
         for run in runs
     ]
-    gap = difference["difference"]
-    said = f"network minus trees, paired by individual: {gap['value']:.3g} px"
-    if gap.get("low") is not None:
-        said += f" (95 % interval {gap['low']:.3g} to {gap['high']:.3g}, p = {gap['p_value']:.2g})"
     with tempfile.TemporaryDirectory() as scratch:
         chapters = [
-            Chapter("Two methods", [Part(table=pd.DataFrame(rows)), Part(text=said)]),
+            Chapter("Two methods", [Part(table=pd.DataFrame(rows)), Part(text=difference)]),
             scores_chapter(scores),
             *task.chapters(parts, network, Path(scratch)),
             Chapter(
@@ -217,6 +215,18 @@ def write_demo_report(
             ),
             chapters=chapters,
         )
+
+
+def describe_difference(first: Run, second: Run) -> str:
+    """The paired difference of two runs as a sentence, or why there is none."""
+    try:
+        gap = compare(first.folder, second.folder)["difference"]
+    except StudyError as error:
+        return f"the two methods cannot be compared: {error}"
+    said = f"{first.folder.parent.name} minus {second.folder.parent.name}, paired by individual: {gap['value']:.3g} px"
+    if gap.get("low") is None:
+        return said
+    return f"{said} (95 % interval {gap['low']:.3g} to {gap['high']:.3g}, p = {gap['p_value']:.2g})"
 
 
 def refuse_other_content(out: Path) -> None:

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ethomorph.core.errors import LabelError
-from ethomorph.core.files import write_text
+from ethomorph.core.files import atomic_path, write_text
 from ethomorph.core.landmarks import LandmarkSet
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from ethomorph.study.config import TaskSection
 
 
 def measure_shape(
@@ -18,27 +20,36 @@ def measure_shape(
     *,
     images: str | Path | None = None,
     out: str | Path,
+    study: str | Path | None = None,
+    task: str | None = None,
     exclude: list[str] | None = None,
     gaps: str = "refuse",
     picture: str | Path | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Superimpose a file's specimens and write a row each; returns the table and what had to be said.
 
+    Parameters
+    ----------
+    study, task : take the landmarks' names and the scale from a study's task, and leave its scale bar out.
+    exclude : further landmarks that are not anatomy.
+    picture : also draw the first two components, a PNG.
+
     Raises
     ------
     InputError : labels that cannot be read, an unknown landmark in `exclude`, under 3 specimens.
     """
-    from ethomorph.api import read
     from ethomorph.shape.measure import shape_measurement
 
-    landmarks = without(read(labels, images=images, gaps=gaps), exclude or [])
-    measured = shape_measurement(landmarks)
+    landmarks, section, notes = _read(labels, images, gaps, study, task)
+    bar = section.scale.landmarks if section and section.scale and section.scale.landmarks else ()
+    measured = shape_measurement(without(landmarks, [*bar, *(exclude or [])]))
     write_text(out, measured.table.to_csv(index=False))
     if picture is not None:
-        from ethomorph.shape.draw import draw_shape_space
+        from ethomorph.shape.draw import draw_components
 
-        draw_shape_space(measured, landmarks, Path(picture))
-    return measured.table, landmarks.notes
+        with atomic_path(picture) as temporary:
+            draw_components(measured.space).savefig(temporary, format="png", dpi=130)
+    return measured.table, notes
 
 
 def measure_distances(
@@ -55,32 +66,44 @@ def measure_distances(
 
     Parameters
     ----------
-    pairs : ``name=landmark,landmark``.
-    study, task : take pairs and scale from a study's task instead.
+    pairs : ``name=landmark,landmark``, beside those of the study.
+    study, task : take names, pairs and scale from a study's task.
     mm_per_px : overrides every other scale.
 
     Raises
     ------
     InputError : labels that cannot be read, no pairs, unknown landmarks.
     """
-    from ethomorph.api import read
-    from ethomorph.keypoints.task import with_scale
     from ethomorph.shape.distances import landmark_distances
-    from ethomorph.study.config import Study
 
     wanted = dict(parse_pair(text) for text in pairs or [])
-    landmarks = read(labels, images=images)
-    notes = list(landmarks.notes)
-    if study is not None:
-        _, section = Study(study).task(task)
+    landmarks, section, notes = _read(labels, images, "refuse", study, task)
+    if section is not None:
         wanted = {**section.distances, **wanted}
-        landmarks, said = with_scale(landmarks, section.scale)
-        notes += said
     if not wanted:
         raise LabelError("no distances were named", place=labels, fix="give --pair name=landmark,landmark, or --study")
     table = landmark_distances(landmarks, wanted, mm_per_px=mm_per_px)
     write_text(out, table.to_csv(index=False))
     return table, notes
+
+
+def _read(
+    labels: str | Path, images: str | Path | None, gaps: str, study: str | Path | None, task: str | None
+) -> tuple[LandmarkSet, TaskSection | None, list[str]]:
+    """A label file, with names and scale from a study's task where one is given; and what reading had to say."""
+    from ethomorph.api import read
+    from ethomorph.keypoints.task import with_scale
+    from ethomorph.study.config import Study
+
+    landmarks = read(labels, images=images, gaps=gaps)
+    notes = list(landmarks.notes)
+    if study is None:
+        return landmarks, None, notes
+    _, section = Study(study).task(task)
+    if section.names:
+        landmarks = landmarks.renamed(section.names)
+    landmarks, said = with_scale(landmarks, section.scale)
+    return landmarks, section, notes + said
 
 
 def parse_pair(text: str) -> tuple[str, tuple[str, str]]:
