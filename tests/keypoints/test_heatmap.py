@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -17,6 +18,15 @@ from ethomorph.keypoints.data import by_picture
 from ethomorph.keypoints.estimator import LandmarkRegressor
 from ethomorph.keypoints.heatmap import HeatmapModel, mean_shape
 from ethomorph.keypoints.heatmap_settings import HeatmapSettings
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Networks this small are no faster on two threads, and much slower where another process wants the core."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
@@ -114,8 +124,6 @@ def test_broken_off_training_ends_the_same(
 ) -> None:
     from ethomorph.keypoints.heatmap_train import HeatmapModule
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums over threads may round differently from run to run
     landmarks = toys.make(tmp_path, 4)
     settings = HeatmapSettings.from_dict({**toys.SETTINGS, "steps": 50, "pictures": 1, "patches": 2})
     pictures = by_picture(landmarks)
@@ -133,7 +141,6 @@ def test_broken_off_training_ends_the_same(
         HeatmapModel(settings=settings).fit(pictures, folder=tmp_path / "broken", progress=False)
     monkeypatch.undo()
     resumed = HeatmapModel(settings=settings).fit(pictures, folder=tmp_path / "broken", resume=True, progress=False)
-    torch.set_num_threads(threads)
     for name, value in whole._stages.state_dict().items():
         assert torch.equal(value, resumed._stages.state_dict()[name]), name
 

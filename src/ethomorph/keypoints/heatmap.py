@@ -34,6 +34,8 @@ BATCH = 8
 COARSE_RATIO = 8.0
 """A patch pixel is at most this many times finer than the coarse stage's, or its errors would leave the patches."""
 TRIAL_STEPS = 3
+UNCHECKED_SPREAD = 1.4
+"""Factor on the spread without a validation part: error over spread of held-out fly wings, five folds of 40."""
 
 
 class HeatmapModel:
@@ -50,7 +52,7 @@ class HeatmapModel:
     names_ : the landmarks' names in order.
     mean_ : (landmarks, 2) mean shape in patch pixels, about the origin.
     specimens_ : specimens in a picture at most.
-    spread_factor_ : by how much the spread was corrected to agree with the validation part's errors; 1 without one.
+    spread_factor_ : by how much the spread is corrected, so that it agrees with the validation part's errors.
     result_ : the fit's `ethomorph.training.fit.FitResult`; None for a loaded model.
     notes_ : what training had to decide, one sentence each.
     """
@@ -92,7 +94,7 @@ class HeatmapModel:
         self.names_ = list(names) if names is not None else [str(i) for i in range(len(shapes[0]))]
         self.specimens_ = self.settings.specimens or max(len(marked(p)) for p in pictures)
         self.notes_: list[str] = []
-        self.spread_factor_ = 1.0
+        self.spread_factor_ = UNCHECKED_SPREAD
         settings = self.resolved()
         pictures = [picture for picture in pictures if marked(picture)]
         train = self._prepare(pictures, settings, fit_mean=np.array(shapes))
@@ -180,6 +182,7 @@ class HeatmapModel:
     def _calibrate(self, pictures: list[Picture]) -> None:
         """Set `spread_factor_` so that the median of error over spread is what a 2-D normal error has, 1.18 sigma."""
         ratios: list[float] = []
+        self.spread_factor_ = 1.0
         for picture in pictures:
             found = self.predict_image(self.load_picture(picture.path))
             for specimen in marked(picture):
@@ -190,6 +193,8 @@ class HeatmapModel:
         if len(ratios) >= 20:
             median_of_rayleigh = np.sqrt(np.log(2))  # of error over its root mean square
             self.spread_factor_ = float(np.median(ratios) / median_of_rayleigh)
+        else:
+            self.spread_factor_ = UNCHECKED_SPREAD
 
     def predict_image(self, grey: np.ndarray) -> list[Found]:
         """Specimens in one picture, float32 (y, x) in 0..1; empty where none is found."""
