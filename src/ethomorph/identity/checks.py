@@ -85,7 +85,9 @@ def overlap(survey: PrintTable, reference: PrintTable) -> str:
     both = sorted((set(survey.animal) & set(reference.animal)) - {""})
     if not both:
         return ""
-    return f"{len(both)} animals are in both the reference and the survey (such as {both[0]!r}): scores are too good"
+    return (
+        f"{len(both)} animals are in both the reference and the survey (such as {str(both[0])!r}): scores are too good"
+    )
 
 
 def shift_between(values: np.ndarray, owner: np.ndarray, place: np.ndarray, what: str, *, seed: int = 0) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import numpy as np
+from scipy.special import expit
 
 from ethomorph.core.errors import FormatError, LabelError
 from ethomorph.core.files import atomic_path, write_text
@@ -169,12 +170,12 @@ class Identifier:
             largest=number,
             unit="animals",
         )
-        tree = grow_tree(1 - together)
+        tree = grow_tree(_unlikeness(scores, together))
         individual = cut_to_number(tree, int(individuals.value or 1))
         return Identification(
             trails=survey.trails, individual=individual, probability=membership(individual, together),
             individuals=individuals, scores=scores, tree=tree, cut=height_for(tree, int(individual.max()) + 1),
-            height="chance of being different animals", method="plda", in_sample=False, variables=self.variables_,
+            height="unlikeness: 0 surely one animal, 1 surely two", method="plda", in_sample=False, variables=self.variables_,
             usage=_usage(self.model_), draws=pooled,
         )  # fmt: skip
 
@@ -228,12 +229,12 @@ class Identifier:
         number = int(individuals.value or 1)
         individual = cut_to_number(tree, number)
         prior = -np.log(max(number - 1, 1))  # two trails at random share one of `number` animals
-        together = 1 / (1 + np.exp(-np.clip(scores + prior, -50, 50)))
+        together = expit(scores + prior)
         return Identification(
             trails=survey.trails, individual=individual, probability=membership(individual, together),
             individuals=individuals, scores=scores, tree=tree, cut=height_for(tree, number),
             height="Ward height on log(1 + distance)",
-            method="fit", in_sample=in_sample, variables=self.variables_, usage=pairs.chosen,
+            method="fit", in_sample=in_sample, variables=self.variables_, usage=pairs.chosen, draws=draws,
         )  # fmt: skip
 
     # ------------------------------------------------------------------ on disk
@@ -306,6 +307,15 @@ class Identifier:
 
     def _settings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("method", "species", "imputation", "replicas", "seed")}
+
+
+def _unlikeness(scores: np.ndarray, together: np.ndarray) -> np.ndarray:
+    """Half the chance of being different animals, half the pair's own score between 0 and 1.
+
+    The chances alone are nearly all 0 or 1; the scores order what they leave tied, so that the tree shows who is nearest.
+    """
+    typical = max(float(np.median(np.abs(scores))), 1.0)
+    return (1 - together) / 2 + expit(-scores / typical) / 2
 
 
 def _usage(model: TwoCovariance) -> np.ndarray:

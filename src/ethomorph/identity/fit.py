@@ -90,32 +90,65 @@ def compare_pairs(values: np.ndarray, trail: np.ndarray, reference: np.ndarray, 
     LabelError
         Where a trail has fewer than 3 prints (its ellipse is undefined) or the reference fewer than 10.
     """
+    x, codes, r = _prepared(values, trail, reference)
+    means, counts = group_means(x, codes)
+    residual = x - means[codes]
+    scatter = np.stack([residual[codes == k].T @ residual[codes == k] for k in range(len(counts))])
+    first, second = np.triu_indices(len(counts), 1)
+    distance, separation = np.zeros((len(counts),) * 2), np.zeros((len(counts),) * 2)
+    chosen = np.zeros(x.shape[1])
+    variables = min(variables, x.shape[1])
+    for start in range(0, len(first), BLOCK):
+        a, b = first[start : start + BLOCK], second[start : start + BLOCK]
+        groups = _Groups(scatter, r.T @ r, means, counts, float(len(r)), a, b)
+        picked = _forward_selection(groups, variables)
+        d, touch, _ = _canonical(groups, picked)
+        distance[a, b] = distance[b, a] = d
+        separation[a, b] = separation[b, a] = touch
+        np.add.at(chosen, picked.ravel(), 1)
+    return PairwiseFit(distance, separation, chosen / max(len(first), 1))
+
+
+@dataclass
+class CanonicalPair:
+    """One pair for a picture: canonical scores (n, 2) of both trails and the reference, and the centroids' distance."""
+
+    first: np.ndarray
+    second: np.ndarray
+    reference: np.ndarray
+    distance: float
+
+
+def canonical_pair(
+    values: np.ndarray, trail: np.ndarray, names: tuple[str, str], reference: np.ndarray, *, variables: int = 18
+) -> CanonicalPair:
+    """The comparison of `compare_pairs` for two named trails, print by print."""
+    keep = np.isin(trail, names)
+    x, codes, r = _prepared(values[keep], trail[keep], reference)
+    first = int(np.searchsorted(np.unique(trail[keep]), names[0]))
+    means, counts = group_means(x, codes)
+    residual = x - means[codes]
+    scatter = np.stack([residual[codes == k].T @ residual[codes == k] for k in range(2)])
+    groups = _Groups(scatter, r.T @ r, means, counts, float(len(r)), np.array([first]), np.array([1 - first]))
+    picked = _forward_selection(groups, min(variables, x.shape[1]))
+    distance, _, project = _canonical(groups, picked)
+    scores, others = x[:, picked[0]] @ project[0], r[:, picked[0]] @ project[0]
+    return CanonicalPair(scores[codes == first], scores[codes != first], others, float(distance[0]))
+
+
+def _prepared(
+    values: np.ndarray, trail: np.ndarray, reference: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Trails' prints standardised by the reference, their codes, the standardised reference; refuses too few prints."""
     names, codes = np.unique(trail, return_inverse=True)
-    counts = np.bincount(codes)
-    if (counts < 3).any():
-        few = names[counts < 3]
+    few = names[np.bincount(codes) < 3]
+    if len(few):
         fix = "use method 'plda', or leave them out"
         raise LabelError(f"{len(few)} trails have fewer than 3 prints (such as {few[0]!r})", fix=fix)
     if len(reference) < 10:
         raise LabelError(f"the reference has {len(reference)} prints", fix="give at least 10, better 200")
     scale = np.where(reference.std(0) > 0, reference.std(0), 1.0)
-    x, r = (values - reference.mean(0)) / scale, (reference - reference.mean(0)) / scale
-    means, _ = group_means(x, codes)
-    residual = x - means[codes]
-    scatter = np.stack([residual[codes == k].T @ residual[codes == k] for k in range(len(names))])
-    first, second = np.triu_indices(len(names), 1)
-    distance, separation = np.zeros((len(names),) * 2), np.zeros((len(names),) * 2)
-    chosen = np.zeros(x.shape[1])
-    variables = min(variables, x.shape[1])
-    for start in range(0, len(first), BLOCK):
-        a, b = first[start : start + BLOCK], second[start : start + BLOCK]
-        groups = _Groups(scatter, r.T @ r, means, counts.astype(float), float(len(r)), a, b)
-        picked = _forward_selection(groups, variables)
-        d, touch = _canonical(groups, picked)
-        distance[a, b] = distance[b, a] = d
-        separation[a, b] = separation[b, a] = touch
-        np.add.at(chosen, picked.ravel(), 1)
-    return PairwiseFit(distance, separation, chosen / max(len(first), 1))
+    return (values - reference.mean(0)) / scale, codes, (reference - reference.mean(0)) / scale
 
 
 @dataclass
@@ -171,8 +204,8 @@ def _forward_selection(groups: _Groups, number: int) -> np.ndarray:
     return picked
 
 
-def _canonical(groups: _Groups, picked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance of the centroids (pairs,) and squared radius at which the ellipses touch (pairs,)."""
+def _canonical(groups: _Groups, picked: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Distance of the centroids (pairs,), squared radius at which the ellipses touch (pairs,), axes of each."""
     a, b = groups.a, groups.b
     rows, columns = picked[:, :, None], picked[:, None, :]
     scatter_a = groups.scatter[a[:, None, None], rows, columns]
@@ -190,7 +223,7 @@ def _canonical(groups: _Groups, picked: np.ndarray) -> tuple[np.ndarray, np.ndar
     d = np.einsum("kv,kvc->kc", gap, project)
     own_a = project.swapaxes(1, 2) @ scatter_a @ project / (n[:, 0] - 1)[:, None, None]
     own_b = project.swapaxes(1, 2) @ scatter_b @ project / (n[:, 1] - 1)[:, None, None]
-    return np.sqrt((d**2).sum(1)), touching_radius(d, own_a, own_b)
+    return np.sqrt((d**2).sum(1)), touching_radius(d, own_a, own_b), project
 
 
 def touching_radius(gap: np.ndarray, first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -20,13 +20,13 @@ class Identification:
     individual : (trails,) codes from 0.
     probability : (trails,) that the trail belongs with its individual's others; alone: to no other.
     individuals : how many, with a 95 % interval.
-    scores : (trails, trails) calibrated log-likelihood ratio "same animal"; above 0 means same.
+    scores : (trails, trails) calibrated log-likelihood ratio "same animal"; above 0 means same, NaN not compared.
     tree : SciPy linkage (trails - 1, 4), and `cut`, the height at which it gives `individual`.
     height : what a height of the tree means.
     method : "plda" or "fit".
     in_sample : whether the trails themselves were among the reference: scores are then too good.
     variables : names, and `usage` (variables,) how much each was used (share of pairs, or weight).
-    draws : counts drawn from the posterior; empty for "fit".
+    draws : counts drawn from the posterior; for "fit", counts at the cuts that known animals would have needed.
     warnings : one sentence each.
     """
 

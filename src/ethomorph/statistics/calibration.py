@@ -60,9 +60,7 @@ def reliability_table(
     ]
 
 
-def expected_calibration_error(
-    confidence: Values, correct: Values, *, bins: int = 15, adaptive: bool = False
-) -> float:
+def expected_calibration_error(confidence: Values, correct: Values, *, bins: int = 15, adaptive: bool = False) -> float:
     """Mean gap between confidence and hit rate over the bins of `reliability_table` (Naeini et al. 2015); NaN if empty.
 
     Examples

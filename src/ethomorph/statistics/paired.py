@@ -98,9 +98,7 @@ def paired_ratio(
     return _with_p(metric, difference, groups, permutations, seed)
 
 
-def sign_flip_p(
-    differences: Values, groups: Labels, *, permutations: int = 9999, seed: int = 0
-) -> float:
+def sign_flip_p(differences: Values, groups: Labels, *, permutations: int = 9999, seed: int = 0) -> float:
     """Two-sided p of "the differences are symmetric about 0", signs flipped by whole groups.
 
     Exact up to `EXACT_GROUPS` groups; beyond that ``(1 + hits) / (1 + permutations)`` (Phipson & Smyth 2010).
