@@ -11,7 +11,21 @@ from typing import Annotated
 
 import typer
 
-from ethomorph.cli import audit, compare, convert, demo, doctor, measure, new, predict, report, score, split, train
+from ethomorph.cli import (
+    audit,
+    compare,
+    convert,
+    demo,
+    doctor,
+    identify,
+    measure,
+    new,
+    predict,
+    report,
+    score,
+    split,
+    train,
+)
 
 app = typer.Typer(
     name="ethomorph",
@@ -33,6 +47,7 @@ for verb in (
     predict.predict,
     score.score,
     compare.compare,
+    identify.identify,
     report.report,
     doctor.doctor,
 ):
