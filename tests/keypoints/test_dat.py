@@ -18,10 +18,8 @@ def trained(tmp_path_factory):
     rng = np.random.default_rng(0)
     images = [rng.integers(0, 255, (80, 90)).astype(np.uint8) for _ in range(6)]
     rectangle = dlib.rectangle(*(int(v) for v in BOX))
-    parts = [
-        [dlib.full_object_detection(rectangle, [dlib.point(*(int(v) for v in p)) for p in rng.uniform(15, 65, (12, 2))])]
-        for _ in images
-    ]
+    places = [[dlib.point(int(x), int(y)) for x, y in rng.uniform(15, 65, (12, 2))] for _ in images]
+    parts = [[dlib.full_object_detection(rectangle, place)] for place in places]
     options = dlib.shape_predictor_training_options()
     options.cascade_depth, options.num_trees_per_cascade_level, options.tree_depth = 3, 6, 3
     options.feature_pool_size, options.oversampling_amount = 40, 4

@@ -73,7 +73,10 @@ corner = st.floats(-500, 500)
 side = st.floats(8, 600)
 
 
-@given(corner, corner, side, side, st.floats(-0.3, 0.3), st.floats(-0.3, 0.3), st.floats(-0.3, 0.3), st.floats(-0.3, 0.3))
+step = st.floats(-0.3, 0.3)
+
+
+@given(corner, corner, side, side, step, step, step, step)
 @settings(max_examples=60, deadline=None)
 def test_moving_undoes_displacement(x, y, width, height, a, b, c, d):
     window = np.array([[x, y, x + width, y + height]])

@@ -43,7 +43,8 @@ def test_marks_stand_on_their_landmarks():
 
 def test_missing_and_far_landmarks_are_not_drawn_and_break_nothing():
     wild = np.array([[np.nan, np.nan], [1e9, -1e9], [60.0, 50.0]])
-    picture = draw_overlay(np.full((100, 120), 0.4, np.float32), Tile(None, [wild], [wild], [np.full(3, 7.0)]), width=240)
+    tile = Tile(None, [wild], [wild], [np.full(3, 7.0)])
+    picture = draw_overlay(np.full((100, 120), 0.4, np.float32), tile, width=240)
     assert near(picture, PREDICTION, (120, 100))
 
 
@@ -90,7 +91,7 @@ def test_unreadable_pictures_leave_an_empty_tile(landmarks, tmp_path):
 
 
 def test_unknown_suffix_is_refused(landmarks, tmp_path):
-    with pytest.raises(ImageError, match="use .png"):
+    with pytest.raises(ImageError, match=r"use \.png"):
         draw_sheet(landmarks, tmp_path / "sheet.tps")
 
 

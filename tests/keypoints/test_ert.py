@@ -20,7 +20,8 @@ from ethomorph.keypoints.ert_train import Example, shortened, train_cascade
 from ethomorph.keypoints.plain_dlib import plain_dlib
 
 FAST = ErtSettings(
-    cascade_depth=8, num_trees_per_cascade_level=40, tree_depth=3, oversampling_amount=12, feature_pool_size=200, threads=2
+    cascade_depth=8, num_trees_per_cascade_level=40, tree_depth=3, oversampling_amount=12, feature_pool_size=200,
+    threads=2,
 )
 
 

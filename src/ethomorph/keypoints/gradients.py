@@ -27,12 +27,13 @@ def gradient_field(pixels: np.ndarray, cell: int, contrast: float) -> np.ndarray
     dx = cv2.Sobel(grey, cv2.CV_32F, 1, 0, ksize=3, scale=0.125, borderType=cv2.BORDER_REPLICATE)
     dy = cv2.Sobel(grey, cv2.CV_32F, 0, 1, ksize=3, scale=0.125, borderType=cv2.BORDER_REPLICATE)
     strength, angle = cv2.cartToPolar(dx, dy)
+    # Half a turn is the same orientation. Each gradient is shared by the two orientations next to its own.
     turn = angle * np.float32(ORIENTATIONS / np.pi)
+    turn -= np.where(turn >= ORIENTATIONS, np.float32(ORIENTATIONS), np.float32(0))
+    away = np.abs(turn[..., None] - np.arange(ORIENTATIONS, dtype=np.float32))
+    away = np.minimum(away, ORIENTATIONS - away)
     field = np.empty((*pixels.shape, CHANNELS), dtype=np.float32)
-    for o in range(ORIENTATIONS):
-        # Each gradient is shared by the two orientations next to its own; half a turn is the same orientation.
-        away = np.abs((turn - o + ORIENTATIONS / 2) % ORIENTATIONS - ORIENTATIONS / 2)
-        field[..., o] = strength * np.maximum(1 - away, 0)
+    np.multiply(np.maximum(1 - away, 0), strength[..., None], out=field[..., :ORIENTATIONS])
     field[..., ORIENTATIONS] = strength
     field = cv2.blur(field, (cell, cell), borderType=cv2.BORDER_REPLICATE)
     local = cv2.blur(strength, (3 * cell, 3 * cell), borderType=cv2.BORDER_REPLICATE) + np.float32(contrast)

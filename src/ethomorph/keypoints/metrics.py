@@ -17,6 +17,9 @@ from ethomorph.shape.automation import automation_effect
 from ethomorph.shape.procrustes import centroid_size, superimpose
 from ethomorph.statistics.intervals import clustered_function, clustered_interval, clustered_proportion
 
+SHAPE_RESAMPLES = 500
+"""Each resample recomputes means and variances of shape, so there are fewer than for errors."""
+
 
 def error_metrics(
     error: np.ndarray, anatomy: np.ndarray, scale: np.ndarray, labels: np.ndarray, limits: dict[str, tuple[float, ...]],
@@ -122,7 +125,7 @@ def shape_metrics(points: np.ndarray, predicted: np.ndarray, labels: np.ndarray,
     if points.shape[1] < 3:
         nothing = Metric.missing(f"{points.shape[1]} landmarks have no shape")
         return dict.fromkeys(("procrustes_distance", "mean_shape_bias", "size_bias", "variance_kept"), nothing)
-    effect = automation_effect(points, predicted, groups=list(labels), seed=seed)
+    effect = automation_effect(points, predicted, groups=list(labels), resamples=SHAPE_RESAMPLES, seed=seed)
     return {
         "procrustes_distance": effect.procrustes_distance, "mean_shape_bias": effect.mean_shape_bias,
         "size_bias": effect.size_bias, "variance_kept": effect.variance_kept,

@@ -84,7 +84,7 @@ def second_coding(truth: LandmarkSet, repeat: LandmarkSet) -> tuple[np.ndarray, 
     points = np.full((len(truth), len(truth.names), truth.dim), np.nan)
     same = True
     for i, specimen in enumerate(truth):
-        wanted = [(specimen.image, specimen.id)] if specimen.image else []
+        wanted: list[tuple[str | None, str | None]] = [(specimen.image, specimen.id)] if specimen.image else []
         wanted += [(specimen.image, None)] if specimen.image else []
         wanted += [(None, specimen.id)] if specimen.id else []
         second = next((lookup[key] for key in wanted if key in lookup), None)

@@ -145,7 +145,7 @@ class ShapePrior:
             points[landmark] = np.nan
 
     def _without_each(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Shapes (s, p, 2) with each visible landmark in turn put where the others lead one to expect it; distances (s,)."""
+        """Shapes (s, p, 2), each with another visible landmark put where the rest expects it; their distances (s,)."""
         seen = np.flatnonzero(np.isfinite(points).all(axis=1))
         without = np.repeat(points[None], len(seen), axis=0)
         without[np.arange(len(seen)), seen] = np.nan
@@ -226,7 +226,7 @@ class ShapePrior:
             flags.append(f"landmarks {names[i]} and {names[j]} look exchanged")
             points[[i, j]] = points[[j, i]]
         outlying = self.outliers(points)
-        wrong = [str(names[i]) for i in np.flatnonzero(outlying)]
+        wrong = [str(names[i]) for i in np.flatnonzero(outlying).tolist()]
         if len(wrong) == 1:
             flags.append(f"landmark {wrong[0]} is far from where the others put it")
         elif wrong:
