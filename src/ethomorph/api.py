@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from ethomorph.core.errors import SplitError
 from ethomorph.core.landmarks import LandmarkSet
@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 
 def read(
-    path: str | Path, *, images: str | Path | None = None, gaps: str = "refuse", format: str | None = None
+    path: str | Path,
+    *,
+    images: str | Path | None = None,
+    gaps: Literal["refuse", "missing"] = "refuse",
+    format: str | None = None,
 ) -> LandmarkSet:
     """Landmarks from any known file.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -17,7 +17,8 @@ def convert(
         Path | None, typer.Option("--images", help="Folder of the pictures; needed where y must be turned over.")
     ] = None,
     gaps: Annotated[
-        str, typer.Option("--gaps", help="Specimens of another landmark count: refuse, or missing.")
+        Literal["refuse", "missing"],
+        typer.Option("--gaps", help="What to do with specimens of another landmark count."),
     ] = "refuse",
     source_format: Annotated[
         str | None, typer.Option("--from", help="Format of IN, where its name does not tell.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,7 +19,7 @@ def identify(
     trail: Annotated[str | None, typer.Option("--trail", help="The column that names the trail.")] = None,
     reference: Annotated[Path | None, typer.Option("--reference", help="A second table, of known animals.")] = None,
     method: Annotated[
-        str, typer.Option("--method", help="plda, or fit (the pairwise reference-centroid method).")
+        Literal["plda", "fit"], typer.Option("--method", help="fit is the pairwise reference-centroid method.")
     ] = "plda",
     species: Annotated[
         str | None, typer.Option("--species", help="Preset of fit: tiger, puma, cheetah, panda, rhino.")
@@ -32,11 +32,8 @@ def identify(
     Example: `ethomorph identify prints.csv --reference known.csv --out who`
     """
     show_warnings_plainly()
-    from ethomorph.core.errors import StudyError
     from ethomorph.identity.identify import identify as identify_table
 
-    if method not in ("plda", "fit"):
-        raise StudyError(f"--method {method!r} is not known", fix="choose plda or fit")
     result = identify_table(
         table, out=out, animal=animal, trail=trail, reference=reference, method=method, species=species, seed=seed
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -29,7 +29,8 @@ def shape(
         list[str] | None, typer.Option("--exclude", help="A landmark that is not anatomy, such as a scale bar's end.")
     ] = None,
     gaps: Annotated[
-        str, typer.Option("--gaps", help="Specimens of another landmark count: refuse, or missing.")
+        Literal["refuse", "missing"],
+        typer.Option("--gaps", help="What to do with specimens of another landmark count."),
     ] = "refuse",
     picture: Annotated[Path | None, typer.Option("--picture", help="Also draw the shape space, a PNG.")] = None,
     json: Json = False,

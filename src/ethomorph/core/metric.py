@@ -59,7 +59,8 @@ class Metric:
 
     @classmethod
     def from_dict(cls, block: dict[str, Any]) -> Metric:
-        return cls(**{k: tuple(v) if k == "points" else v for k, v in block.items()})
+        fields: dict[str, Any] = {k: tuple(v) if k == "points" else v for k, v in block.items()}
+        return cls(**fields)
 
     def __str__(self) -> str:
         if self.value is None:

@@ -59,7 +59,8 @@ class LandmarkRegressor:
     method : ``heatmap`` (confidence maps; the more accurate) or ``ert`` (regression trees; the faster).
     settings : of the method: `HeatmapSettings`, `ErtSettings`, a table of their keys, or None for the defaults.
     enhancement : what is done to every picture before the method sees it: an `Enhancement`, its table or its name.
-    shape_prior : learn what shapes there are, and flag predictions that are not among them.
+    shape_prior : learn what shapes there are, flag predictions that are not among them, and fill in hidden landmarks.
+    not_anatomy : names of landmarks that move freely of the animal, such as a scale bar's ends; the prior ignores them.
     seed : of everything random.
     device : "auto", "cpu", "cuda", "mps"; regression trees always use the CPU.
     max_minutes : bound of the training; None for none.
@@ -69,6 +70,7 @@ class LandmarkRegressor:
     model_ : the fitted method.
     names_ : the landmarks' names.
     prior_ : the shape prior, or None.
+    training_ : the set that `fit` was given, for the mean-shape baseline; None in a loaded model.
     notes_ : what training had to decide, one sentence each.
     skipped_ : after `predict` with ``on_error="report"``: a line for each picture that could not be read.
 
@@ -80,14 +82,16 @@ class LandmarkRegressor:
 
     def __init__(
         self, *, method: Method = "heatmap", settings: HeatmapSettings | ErtSettings | dict[str, Any] | None = None,
-        enhancement: Enhancement | dict[str, Any] | str | None = None, shape_prior: bool = True, seed: int = 0,
-        device: str = "auto", max_minutes: float | None = None,
+        enhancement: Enhancement | dict[str, Any] | str | None = None, shape_prior: bool = True,
+        not_anatomy: Sequence[str] = (), seed: int = 0, device: str = "auto", max_minutes: float | None = None,
     ) -> None:  # fmt: skip
         self.method: Method = method
         self.settings = method_settings(method, settings)
         self.enhancement = Enhancement.of(enhancement)
         self.shape_prior, self.seed, self.device, self.max_minutes = shape_prior, seed, device, max_minutes
+        self.not_anatomy = tuple(not_anatomy)
         self.skipped_: list[str] = []
+        self.training_: LandmarkSet | None = None
 
     def resolved(self) -> dict[str, Any]:
         """Every setting as it will be used, as plain nested tables."""
@@ -96,6 +100,7 @@ class LandmarkRegressor:
             "settings": self.settings.to_dict(),
             "enhancement": self.enhancement.to_dict(),
             "shape_prior": self.shape_prior,
+            "not_anatomy": list(self.not_anatomy),
             "seed": self.seed,
             "device": self.device,
         }
@@ -124,7 +129,8 @@ class LandmarkRegressor:
         pictures = by_picture(landmarks)
         held = by_picture(validation) if validation is not None and len(validation) else None
         self.names_, self.edges_, self.symmetry_ = landmarks.names, landmarks.edges, landmarks.symmetry
-        self.prior_ = self._fit_prior(landmarks.array())
+        self.training_ = landmarks
+        self.prior_ = self._fit_prior(landmarks.array()[:, self._anatomy()])
         self.model_ = self._new_model()
         self.model_.fit(
             pictures, held, landmarks.names, folder=Path(folder) if folder else None, seed=self.seed,
@@ -221,7 +227,7 @@ class LandmarkRegressor:
             facts = tomllib.loads((folder / "estimator.toml").read_text(encoding="utf-8"))
             estimator = cls(
                 method=facts["method"], settings=facts["settings"], enhancement=facts["enhancement"],
-                shape_prior=facts["shape_prior"], seed=facts["seed"], device=device,
+                shape_prior=facts["shape_prior"], not_anatomy=facts["not_anatomy"], seed=facts["seed"], device=device,
             )  # fmt: skip
             estimator.names_ = [str(name) for name in facts["names"]]
             estimator.edges_ = [(int(a), int(b)) for a, b in facts["edges"]]
@@ -312,15 +318,26 @@ class LandmarkRegressor:
             return [replace(base, attributes={"status": "not found"})]
         return [self._as_specimen(base, one) for one in found]
 
+    def _anatomy(self) -> np.ndarray:
+        """Indices of the landmarks that are the animal."""
+        unknown = [name for name in self.not_anatomy if name not in self.names_]
+        if unknown:
+            raise LabelError(f"no landmark {unknown[0]!r}", fix=f"the landmarks are {', '.join(self.names_)}")
+        return np.array([i for i, name in enumerate(self.names_) if name not in self.not_anatomy])
+
     def _as_specimen(self, base: Specimen, found: Found) -> Specimen:
-        flags, points = list(found.flags), found.points
+        flags, points = list(found.flags), found.points.copy()
         attributes = {"status": "found", "score": f"{found.score:.3f}"}
         if self.prior_ is not None:
-            hidden = found.confidence < LEAST_CONFIDENCE
+            animal = self._anatomy()
+            names = [self.names_[i] for i in animal]
+            hidden = found.confidence[animal] < LEAST_CONFIDENCE
             if self.method == "heatmap" and hidden.any() and not hidden.all():
-                points = self.prior_.fill(points, trust=~hidden)
-                attributes["filled"] = ", ".join(np.array(self.names_)[hidden])
-            flags += self.prior_.check(points, names=self.names_, pairs=self.symmetry_ or None)[0]
+                points[animal] = self.prior_.fill(points[animal], trust=~hidden)
+                attributes["filled"] = ", ".join(np.array(names)[hidden])
+            place = {int(old): new for new, old in enumerate(animal)}
+            pairs = [(place[a], place[b]) for a, b in self.symmetry_ if a in place and b in place]
+            flags += self.prior_.check(points[animal], names=names, pairs=pairs or None)[0]
         if flags:
             attributes["flags"] = "; ".join(flags)
         return replace(

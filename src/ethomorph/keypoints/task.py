@@ -18,10 +18,11 @@ from ethomorph.keypoints.chapters import landmark_chapters
 from ethomorph.keypoints.estimator import LandmarkRegressor
 from ethomorph.keypoints.pairing import pair_specimens
 from ethomorph.keypoints.scale import Ruler, apply, find_scales
+from ethomorph.keypoints.tree_record import record_trees
 from ethomorph.study.config import ScaleSection, TaskSection
+from ethomorph.study.provenance import Stopwatch
 from ethomorph.study.run import Run, plain
 from ethomorph.study.specimens import join_specimens, read_specimens
-from ethomorph.training.health import Health
 from ethomorph.study.task import PER_SAMPLE, Chapter, Task
 
 PREDICTIONS = "predictions.tps"
@@ -77,6 +78,7 @@ class LandmarkTask(Task):
         train, validation = self._trainable(parts, "train"), self._trainable(parts, "validation")
         self.inputs += self.landmarks.image_paths()
         model = self._regressor(max_minutes)
+        watch = Stopwatch()
         model.fit(
             train,
             validation=validation if len(validation) else None,
@@ -85,8 +87,8 @@ class LandmarkTask(Task):
             progress=progress,
         )
         model.save(run.model)
-        if not run.health_file.exists():
-            Health([]).write(run.folder)
+        if model.method == "ert":
+            record_trees(model, train, validation, run.folder, seconds=watch.seconds)
 
     def score(self, parts: list[str], run: Run, *, part: str, progress: bool) -> dict[str, Any]:
         truth = self._part(parts, part)
@@ -132,8 +134,12 @@ class LandmarkTask(Task):
     @property
     def anatomy(self) -> list[int]:
         """Indices of the landmarks that are the animal: all but the ends of a scale bar."""
-        bar = self.section.scale.landmarks if self.section.scale and self.section.scale.landmarks else ()
-        return [i for i, name in enumerate(self.landmarks.names) if name not in bar]
+        return [i for i, name in enumerate(self.landmarks.names) if name not in self.not_anatomy]
+
+    @property
+    def not_anatomy(self) -> tuple[str, ...]:
+        """The ends of the scale bar, where the study names one."""
+        return self.section.scale.landmarks or () if self.section.scale else ()
 
     def _scores(
         self, truth: LandmarkSet, predicted: LandmarkSet, train: LandmarkSet, annotation_box: LandmarkSet | None = None
@@ -148,9 +154,10 @@ class LandmarkTask(Task):
 
     def _regressor(self, max_minutes: float | None) -> LandmarkRegressor:
         return LandmarkRegressor(
-            method=self.section.method or "heatmap",
+            method=self.section.method or "heatmap",  # type: ignore[arg-type]
             settings=self.section.settings or None,
             enhancement=self.section.enhancement,
+            not_anatomy=self.not_anatomy,
             seed=self.study.config.split.seed,
             max_minutes=max_minutes,
         )

@@ -10,7 +10,7 @@ from ethomorph.core.files import atomic_path
 PALETTE = ("#0b6e99", "#d1495b", "#edae49", "#3c7a57", "#7a5195", "#8d99ae")
 """Colours that stay apart for colour-blind eyes and in grey print."""
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
@@ -38,7 +38,8 @@ def figure(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with rc_context(SETTINGS | {"axes.prop_cycle": cycler(color=PALETTE)}):
+    settings: Any = SETTINGS | {"axes.prop_cycle": cycler(color=PALETTE)}
+    with rc_context(settings):
         fig = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(fig)
         axes = fig.subplots(rows, columns, squeeze=False, **options)

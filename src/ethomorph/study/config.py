@@ -77,7 +77,9 @@ class TaskSection(Section):
     kind: Kind
     labels: Path
     images: Path | None = None
-    names: list[str] = Field(default_factory=list, description="the landmarks' names in order, where the label file has none")
+    names: list[str] = Field(
+        default_factory=list, description="the landmarks' names in order, where the label file has none"
+    )
     method: str | None = None
     settings: dict[str, Any] = Field(default_factory=dict, description="the method's own settings")
     enhancement: dict[str, Any] | str | None = Field(
@@ -104,7 +106,7 @@ class StudyConfig(Section):
     """The whole of study.toml."""
 
     study: StudySection
-    split: SplitSection = SplitSection()
+    split: SplitSection = Field(default_factory=lambda: SplitSection.model_validate({}))
     task: dict[str, TaskSection] = Field(default_factory=dict)
 
     @field_validator("task")

@@ -86,6 +86,10 @@ class Task(ABC):
         """Predict a part, leave predictions.*, return the scores block without task, kind and part."""
 
     @abstractmethod
+    def score_other(self, run: Run, labels: Path, images: Path | None, *, progress: bool) -> dict[str, Any]:
+        """The whole scores block on other labelled data. Raises InputError where it does not fit this run."""
+
+    @abstractmethod
     def chapters(self, parts: list[str], run: Run, folder: Path) -> list[Chapter]:
         """The task's own chapters of the report; pictures are drawn into `folder`."""
 

@@ -17,7 +17,7 @@ from ethomorph.report.page import card, cards, write_page
 from ethomorph.report.run import metric_table, scores_chapter
 from ethomorph.study.config import Study
 from ethomorph.study.run import Run
-from ethomorph.study.task import Chapter, Part, open_task
+from ethomorph.study.task import Chapter, Part, Task, open_task
 from ethomorph.workflow.audit import audit_study, findings_table
 from ethomorph.workflow.compare import compare
 from ethomorph.workflow.measure import measure_shape
@@ -133,14 +133,14 @@ def make_sample(out: Path) -> None:
 
 def write_demo_report(
     out: Path,
-    task,
+    task: Task,
     parts: list[str],
     runs: list[Run],
     difference: str,
     audit: dict,
     distances: pd.DataFrame,
     shape: pd.DataFrame,
-) -> Path:  # type: ignore[no-untyped-def]
+) -> Path:
     """One page that tells the demo's whole story; returns its path."""
     import tempfile
 

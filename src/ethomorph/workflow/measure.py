@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ethomorph.core.errors import LabelError
 from ethomorph.core.files import atomic_path, write_text
 from ethomorph.core.landmarks import LandmarkSet
+
+Gaps = Literal["refuse", "missing"]
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +25,7 @@ def measure_shape(
     study: str | Path | None = None,
     task: str | None = None,
     exclude: list[str] | None = None,
-    gaps: str = "refuse",
+    gaps: Gaps = "refuse",
     picture: str | Path | None = None,
 ) -> tuple[pd.DataFrame, list[str]]:
     """Superimpose a file's specimens and write a row each; returns the table and what had to be said.
@@ -88,7 +90,7 @@ def measure_distances(
 
 
 def _read(
-    labels: str | Path, images: str | Path | None, gaps: str, study: str | Path | None, task: str | None
+    labels: str | Path, images: str | Path | None, gaps: Gaps, study: str | Path | None, task: str | None
 ) -> tuple[LandmarkSet, TaskSection | None, list[str]]:
     """A label file, with names and scale from a study's task where one is given; and what reading had to say."""
     from ethomorph.api import read

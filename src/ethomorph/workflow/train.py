@@ -107,7 +107,8 @@ def score_run(task: Task, parts: list[str], run: Run, *, part: str = "test", pro
         missing = {"value": None, "reason": f"the split has no {part} part", "n": 0}
         block = {"metrics": {task.main_metric: missing}, "baselines": {}, "by_group": [], "warnings": []}
     scores = header | block
-    scores["warnings"] = [*dict.fromkeys([*task.warnings, *scores["warnings"]])]
+    said: list[str] = [*task.warnings, *block["warnings"]]
+    scores["warnings"] = list(dict.fromkeys(said))
     run.write_json("scores.json", scores)
     return scores
 
