@@ -428,7 +428,9 @@ class progress_bar:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self.bar = Progress(*columns, console=Console(stderr=True), disable=not shown or count < 2, transient=True)
+        console = Console(stderr=True)
+        hidden = not shown or count < 2 or not console.is_terminal
+        self.bar = Progress(*columns, console=console, disable=hidden, transient=True)
         self.task = self.bar.add_task("predicting", total=count)
 
     def __enter__(self) -> Callable[[int], None]:

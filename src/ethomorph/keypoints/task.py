@@ -13,7 +13,7 @@ from ethomorph.core.errors import LabelError, SplitError
 from ethomorph.core.files import write_text
 from ethomorph.core.landmarks import LandmarkSet
 from ethomorph.formats.grades import join_grades, read_grades
-from ethomorph.formats.registry import read_landmarks, write_landmarks
+from ethomorph.formats.registry import format_for_writing, read_landmarks, write_landmarks
 from ethomorph.keypoints.chapters import landmark_chapters
 from ethomorph.keypoints.estimator import LandmarkRegressor
 from ethomorph.keypoints.pairing import pair_specimens
@@ -248,6 +248,7 @@ def predict_new(
     progress: bool,
 ) -> dict[str, Any]:
     """Predict pictures and write landmarks with scale, an overlay sheet and named distances as asked."""
+    format_for_writing(out)
     model = LandmarkRegressor.load(run.model)
     predicted = model.predict(inputs, progress=progress, on_error="report" if skip_bad else "raise")
     notes = list(predicted.notes)
