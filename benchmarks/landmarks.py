@@ -146,12 +146,12 @@ def label_noise_px(wings: LandmarkSet, predicted: np.ndarray, seed: int) -> dict
     patches do not change, it sees nothing.
     """
     from ethomorph.keypoints.augment import warp
-    from ethomorph.keypoints.heatmap import mean_shape
-    from ethomorph.keypoints.refine import patch_matrix, robust_similarity
+    from ethomorph.keypoints.refine import patch_matrix
+    from ethomorph.keypoints.template import Template, robust_similarity
 
     side, truth = 33, wings.array()
     pictures = [read_image(s.image_path).grey() for s in wings]
-    mean = mean_shape(predicted)
+    mean = Template.fit(predicted).mean
     frames = [robust_similarity(points, mean) for points in predicted]
     rng = np.random.default_rng(seed)
 
@@ -159,7 +159,7 @@ def label_noise_px(wings: LandmarkSet, predicted: np.ndarray, seed: int) -> dict
         found = []
         for landmark in range(points.shape[1]):
             stack = [
-                warp(picture, patch_matrix(frame, one[landmark], side), (side, side))
+                warp(picture, patch_matrix(frame, one[landmark], side, np.eye(3)), (side, side))
                 for picture, frame, one in zip(pictures, frames, points, strict=True)
             ]
             patches = np.array([(p - p.mean()) / p.std() for p in stack])

@@ -12,12 +12,13 @@ import torch
 
 from ethomorph.core.errors import FormatError, LabelError, StudyError
 from ethomorph.core.landmarks import LandmarkSet
-from ethomorph.keypoints import coarse, refine
+from ethomorph.keypoints import coarse
 from ethomorph.keypoints.coarse import CoarseNetwork, CoarseSettings
 from ethomorph.keypoints.data import by_picture
 from ethomorph.keypoints.estimator import LandmarkRegressor
-from ethomorph.keypoints.heatmap import HeatmapModel, mean_shape
+from ethomorph.keypoints.heatmap import HeatmapModel, fitting_template
 from ethomorph.keypoints.heatmap_settings import HeatmapSettings
+from ethomorph.keypoints.template import Template, robust_similarity
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -173,11 +174,11 @@ def test_robust_similarity_ignores_one_wild_point() -> None:
     source = target @ turn.T + [300, 200] + rng.normal(0, 0.2, target.shape)
     source[3] += 90
     source[7] = np.nan
-    matrix = refine.robust_similarity(source, target)
+    matrix = robust_similarity(source, target)
     kept = [i for i in range(12) if i not in (3, 7)]
     moved = source[kept] @ matrix[:2, :2].T + matrix[:2, 2]
     assert np.abs(moved - target[kept]).max() < 3
-    assert np.allclose(refine.robust_similarity(source[:1], target[:1])[:2, :2], np.eye(2))
+    assert np.allclose(robust_similarity(source[:1], target[:1])[:2, :2], np.eye(2))
 
 
 def test_mean_shape_has_the_median_size_and_no_gaps() -> None:
@@ -186,8 +187,28 @@ def test_mean_shape_has_the_median_size_and_no_gaps() -> None:
     sizes = np.array([0.8, 0.9, 1.0, 1.1, 1.2])
     shapes = np.array([base * s + rng.normal(0, 100, 2) for s in sizes])
     shapes[1, 4] = np.nan
-    mean = mean_shape(shapes)
+    mean = Template.fit(shapes).mean
     assert np.linalg.norm(mean - mean.mean(0)) == pytest.approx(np.linalg.norm(base - base.mean(0)), rel=0.01)
+
+
+def test_what_moves_by_itself_has_a_long_reach() -> None:
+    rng = np.random.default_rng(2)
+    base = rng.normal(0, 40, (10, 2))
+    shapes = base + rng.normal(0, 0.5, (30, 10, 2))
+    shapes[:, :2] += rng.normal(0, 20, (30, 1, 2))
+    template = Template.fit(shapes)
+    assert template.reach[:2].min() > 12 and template.reach[2:].max() < 2
+    placed = base * 0.5 + [200, 100]
+    placed[5] += 60
+    expected, deviation = template.expected(placed, np.ones(10))
+    assert np.linalg.norm(expected[5] - (base[5] * 0.5 + [200, 100])) < 2
+    assert deviation[5] < 4 < deviation[0]
+
+
+def test_large_pictures_are_approached_in_levels() -> None:
+    shapes = np.random.default_rng(0).uniform(0, 500, (3, 8, 2))
+    levels = [fitting_template(shapes * f, (480 * f, 632 * f), HeatmapSettings()).levels for f in (1, 2, 4)]
+    assert levels == [1, 2, 2]  # the last is shrunk to specimen_px first
 
 
 def test_bad_settings_are_refused_by_name() -> None:

@@ -19,6 +19,7 @@ from torch.nn import functional
 from ethomorph.keypoints import augment, decode
 from ethomorph.keypoints.augment import Geometry, Intensity
 from ethomorph.keypoints.networks import Encoder, UNet
+from ethomorph.keypoints.template import Template
 
 OFFSET_UNIT = 8.0  # cells an offset of 1 stands for, so that the network's outputs are of order 1
 
@@ -44,9 +45,9 @@ class CoarseSettings:
     filters: int = 16
     stem_stride: int = 2
     max_stride: int = 32
-    output_stride: int = 2
+    output_stride: int = 4
     encoder: Encoder = "plain"
-    sigma_cells: float = 1.5
+    sigma_cells: float = 1.0
     negatives: float = 0.2
     geometry: Geometry = GEOMETRY
     intensity: Intensity = INTENSITY
@@ -137,8 +138,8 @@ def emptied(rng: np.random.Generator, pixels: np.ndarray, points: np.ndarray) ->
         for specimen in points:
             seen = specimen[np.isfinite(specimen).all(-1)]
             if len(seen):
-                around, (wide, high), angle = cv2.minAreaRect(seen.astype(np.float32))
-                corners = cv2.boxPoints((around, (wide * 1.35 + 8, high * 1.35 + 8), angle))
+                place, (wide, high), angle = cv2.minAreaRect(seen.astype(np.float32))
+                corners = cv2.boxPoints((place, (wide * 1.35 + 8, high * 1.35 + 8), angle))
                 cv2.fillPoly(mask, [np.round(corners).astype(np.int32)], 1)
         keep = mask == 0
         level = np.median(pixels[keep]) if keep.any() else np.float32(rng.uniform())
@@ -195,20 +196,20 @@ class CoarseNetwork(nn.Module):
         targets = torch.where(nothing[:, None, None, None], torch.ones_like(targets), targets)
         each, mask = decode.map_cross_entropy(maps, targets)
         middle = torch.nanmean(cells, dim=2)
-        around = decode.gaussians(middle, size, sigma)
+        near = decode.gaussians(middle, size, sigma)
         terms = {
             "landmarks": each.sum() / mask.sum().clamp(min=1),
-            "centre": centre_cross_entropy(centre, around.sum(1)).mean(),
+            "centre": centre_cross_entropy(centre, near.sum(1)).mean(),
         }
         if self.several:
-            terms["offsets"] = self.offset_loss(offsets, cells, middle, around, visible)
+            terms["offsets"] = self.offset_loss(offsets, cells, middle, near, visible)
         return terms
 
     @staticmethod
-    def offset_loss(offsets: Tensor, cells: Tensor, middle: Tensor, around: Tensor, visible: Tensor) -> Tensor:
+    def offset_loss(offsets: Tensor, cells: Tensor, middle: Tensor, near: Tensor, visible: Tensor) -> Tensor:
         """Mean absolute error of offsets where a specimen's centre Gaussian exceeds 0.3, visible landmarks only."""
         wanted = torch.nan_to_num((cells - middle[:, :, None]) / OFFSET_UNIT)
-        weight = (around > 0.3)[:, :, None] & visible[..., None, None]
+        weight = (near > 0.3)[:, :, None] & visible[..., None, None]
         error = (offsets[:, None] - wanted[..., None, None]).abs().sum(3)
         return (error * weight).sum() / weight.sum().clamp(min=1)
 
@@ -237,34 +238,26 @@ def centre_probabilities(logits: Tensor) -> Tensor:
 
 
 def sight(
-    centre: Tensor,
-    maps: Tensor,
-    offsets: Tensor,
-    *,
-    sigma: float,
-    most: int,
-    extent_cells: float,
+    centre: Tensor, maps: Tensor, offsets: Tensor, *, sigma: float, most: int, template: Template,
     least_score: float = 0.5,
-) -> list[tuple[Tensor, Tensor, float]]:
+) -> list[tuple[Tensor, Tensor, float]]:  # fmt: skip
     """Specimens in one picture's maps: points (landmarks, 2) in cells, confidence (landmarks,), score.
 
     Parameters
     ----------
     centre, maps, offsets : one picture's outputs, as probabilities (h, w) and (p, h, w), and (p, 2, h, w) in cells over
         `OFFSET_UNIT`.
-    most : specimens at most. For one, each landmark map's own peak counts, wherever it is.
-    extent_cells : size of a typical specimen; centres closer than a quarter of it are one.
+    sigma : width of the target Gaussians in cells.
+    most : specimens at most. For one, each landmark's map is searched as a whole.
+    template : chooses among a map's peaks by where the other landmarks lie.
     least_score : probability of "a specimen is here" below which the picture is empty.
     """
     present = float(centre.sum())
     if present < least_score:
         return []
     if most == 1:
-        points, mass, _ = decode.locate(maps, 2 * sigma)
-        return [(points, mass, present)]
+        return [(*guided(maps, template, sigma), present)]
     found = []
-    size = (maps.shape[-2], maps.shape[-1])
-    reach = max(2.0, extent_cells / 4)
     left, strongest = centre.clone(), 0.0
     for _ in range(most):
         at, mass, _ = decode.locate(left[None], 2 * sigma)
@@ -274,14 +267,34 @@ def sight(
             break
         column, row = at[0].round().long().tolist()
         guess = at + offsets[:, :, row, column] * OFFSET_UNIT
-        windowed = maps * decode.gaussians(guess, size, max(2.0, extent_cells / 8))
+        reach = float((guess - at).norm(dim=-1).max())
+        windowed = maps * around(guess, maps, max(2.0, reach / 4))
         share = windowed.sum((-2, -1))
-        points, inside, _ = decode.locate(windowed / share.clamp(min=1e-9)[:, None, None], 2 * sigma)
+        points, inside = guided(windowed / share.clamp(min=1e-9)[:, None, None], template, sigma)
         found.append((points, inside, share, weight))
-        near = decode.gaussians(at, size, reach / 2)[0]
-        left = left * (near < 0.14)  # within 2 sigma, that is `reach`
+        left = left * (around(at, centre[None], max(1.0, reach / 4))[0] < 0.14)  # what lies within two deviations goes
     count = len(found)
     return [
         (points, inside * (share * count).clamp(max=1), present * min(1.0, weight / strongest))
         for points, inside, share, weight in found
     ]
+
+
+def guided(maps: Tensor, template: Template, sigma: float) -> tuple[Tensor, Tensor]:
+    """One specimen's points (p, 2) in cells and their mass, each the peak that agrees with the other landmarks'."""
+    points, mass, _ = decode.locate(maps, 2 * sigma)
+    if len(maps) < 4:
+        return points, mass
+    for _ in range(2):
+        expected, deviation = template.expected(points.double().numpy(), mass.double().numpy())
+        belief = decode.gaussians(
+            torch.from_numpy(expected).float(), (maps.shape[-2], maps.shape[-1]),
+            torch.from_numpy(np.maximum(deviation, 1.0)).float()[:, None],
+        )  # fmt: skip
+        points, mass, _ = decode.locate(maps, 2 * sigma, belief=belief)
+    return points, mass
+
+
+def around(points: Tensor, maps: Tensor, sigma: float) -> Tensor:
+    """Gaussian windows of peak 1 at points (n, 2), of the maps' size."""
+    return decode.gaussians(points, (maps.shape[-2], maps.shape[-1]), sigma)

@@ -26,8 +26,11 @@ def to_pixels(cells: Tensor, stride: int) -> Tensor:
     return (cells + 0.5) * stride - 0.5
 
 
-def profiles(points: Tensor, size: tuple[int, int], sigma: float) -> tuple[Tensor, Tensor]:
-    """Rows (..., height) and columns (..., width) whose outer product is a Gaussian of peak 1 at points (..., 2)."""
+def profiles(points: Tensor, size: tuple[int, int], sigma: float | Tensor) -> tuple[Tensor, Tensor]:
+    """Rows (..., height) and columns (..., width) whose outer product is a Gaussian of peak 1 at points (..., 2).
+
+    `sigma` is a number of cells, or one for each point (..., 1).
+    """
     height, width = size
     y = torch.arange(height, dtype=points.dtype, device=points.device)
     x = torch.arange(width, dtype=points.dtype, device=points.device)
@@ -36,7 +39,7 @@ def profiles(points: Tensor, size: tuple[int, int], sigma: float) -> tuple[Tenso
     return rows, columns
 
 
-def gaussians(points: Tensor, size: tuple[int, int], sigma: float) -> Tensor:
+def gaussians(points: Tensor, size: tuple[int, int], sigma: float | Tensor) -> Tensor:
     """Gaussian maps of peak 1, (..., height, width), at points (..., 2) in cells; a NaN point gives zeros."""
     rows, columns = profiles(torch.nan_to_num(points, nan=-1e4), size, sigma)
     return rows[..., :, None] * columns[..., None, :]
@@ -74,7 +77,9 @@ def peaks(maps: Tensor) -> Tensor:
     return torch.stack([at % width, torch.div(at, width, rounding_mode="floor")], dim=-1).to(maps.dtype)
 
 
-def locate(maps: Tensor, sigma: float, *, rounds: int = 5) -> tuple[Tensor, Tensor, Tensor]:
+def locate(
+    maps: Tensor, sigma: float, *, belief: Tensor | None = None, rounds: int = 5
+) -> tuple[Tensor, Tensor, Tensor]:
     """Sub-cell place of each map's peak: a Gaussian window is moved to the mean under it until it rests (mean shift).
 
     For a map that is itself Gaussian the resting place is its centre exactly, whatever the two widths, as long as the
@@ -84,6 +89,8 @@ def locate(maps: Tensor, sigma: float, *, rounds: int = 5) -> tuple[Tensor, Tens
     ----------
     maps : (..., height, width), not negative, summing to about 1.
     sigma : width of the window in cells.
+    belief : as `maps` or broadcast to them; chooses among peaks without pulling at the one chosen, since the window
+        starts where map times belief is greatest and then rests where the map alone has it.
 
     Returns
     -------
@@ -94,7 +101,7 @@ def locate(maps: Tensor, sigma: float, *, rounds: int = 5) -> tuple[Tensor, Tens
     height, width = maps.shape[-2:]
     y = torch.arange(height, dtype=maps.dtype, device=maps.device)
     x = torch.arange(width, dtype=maps.dtype, device=maps.device)
-    points = peaks(maps)
+    points = peaks(maps if belief is None else maps * belief)
     total = maps.sum((-2, -1)).clamp(min=1e-12)
     weights = weight = maps
     for _ in range(rounds):

@@ -8,6 +8,7 @@ spread in px.
 from __future__ import annotations
 
 import json
+import math
 import time
 import tomllib
 import warnings
@@ -20,9 +21,9 @@ import numpy as np
 
 from ethomorph.core.errors import FormatError, LabelError
 from ethomorph.core.files import atomic_path, write_json, write_text
-from ethomorph.keypoints import augment
 from ethomorph.keypoints.data import Found, Picture
 from ethomorph.keypoints.heatmap_settings import HeatmapSettings
+from ethomorph.keypoints.template import Template, robust_similarity, size_of
 
 if TYPE_CHECKING:
     from ethomorph.keypoints.heatmap_train import HeatmapModule
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 
 BATCH = 8
 """Pictures whose patches go through the network together."""
-COARSE_RATIO = 8.0
-"""A patch pixel is at most this many times finer than the coarse stage's, or its errors would leave the patches."""
+LEVEL_STEP = 4.5
+"""A patch pixel is at most this many times finer than what placed the patch, or errors of that would leave it; where
+the full resolution is finer than that, patches of a level between come first."""
 TRIAL_STEPS = 3
 UNCHECKED_SPREAD = 1.4
 """Factor on the spread without a validation part: error over spread of held-out fly wings, five folds of 40."""
@@ -50,7 +52,7 @@ class HeatmapModel:
     Attributes
     ----------
     names_ : the landmarks' names in order.
-    mean_ : (landmarks, 2) mean shape in patch pixels, about the origin.
+    template_ : the mean shape in patch pixels.
     specimens_ : specimens in a picture at most.
     spread_factor_ : by how much the spread is corrected, so that it agrees with the validation part's errors.
     result_ : the fit's `ethomorph.training.fit.FitResult`; None for a loaded model.
@@ -97,16 +99,18 @@ class HeatmapModel:
         self.spread_factor_ = UNCHECKED_SPREAD
         settings = self.resolved()
         pictures = [picture for picture in pictures if marked(picture)]
-        train = self._prepare(pictures, settings, fit_mean=np.array(shapes))
+        train = self._prepare(pictures, settings, shapes=np.array(shapes))
         canvas = self.canvas_
         batch, steps = settings.pictures, settings.steps
-        views = Views(*train, self.mean_, canvas, settings, count=batch * STEPS_AN_EPOCH, seed=seed)
+        views = Views(*train, self.template_, canvas, settings, count=batch * STEPS_AN_EPOCH, seed=seed)
         check = None
         if validation and any(marked(p) for p in validation):
             held = self._prepare([p for p in validation if marked(p)], settings)
-            check = Views(*held, self.mean_, canvas, settings, count=len(held[0]), seed=seed, calm=True)
+            check = Views(*held, self.template_, canvas, settings, count=len(held[0]), seed=seed, calm=True)
         seed_all(seed)
-        module = HeatmapModule(len(self.names_), settings, several=self.specimens_ > 1, canvas=canvas)
+        module = HeatmapModule(
+            len(self.names_), settings, several=self.specimens_ > 1, levels=self.template_.levels, canvas=canvas
+        )
         if max_minutes is not None:
             left = max_minutes * 60 - (time.monotonic() - started)
             steps = self._planned(steps, left, module, loader(views, 0)(batch), folder, resume)
@@ -135,26 +139,23 @@ class HeatmapModel:
         return replace(self.settings, coarse=replace(self.settings.coarse, geometry=geometry))
 
     def _prepare(
-        self, pictures: list[Picture], settings: HeatmapSettings, *, fit_mean: np.ndarray | None = None
+        self, pictures: list[Picture], settings: HeatmapSettings, *, shapes: np.ndarray | None = None
     ) -> tuple[list, list]:
-        """Thumbnails and sheets of pictures; `fit_mean` are the shapes to take the mean shape from."""
+        """Thumbnails and sheets of pictures; `shapes` are what the template is made of, where it is not yet known."""
         from ethomorph.keypoints import coarse, refine
 
-        thumbnails, shapes, pages = [], [], []
-        if fit_mean is not None:
-            self.mean_ = mean_shape(fit_mean)
-            size = float(np.linalg.norm(np.ptp(self.mean_, axis=0))) or 1.0
-            longest = max_side(pictures[0], self.load_picture)
-            finest = COARSE_RATIO * settings.coarse.long_side_px / longest
-            self.mean_ *= min(1.0, settings.refine.specimen_px / size, finest)
+        thumbnails, pages, sizes = [], [], []
+        if shapes is not None:
+            self.template_ = fitting_template(shapes, self.load_picture(pictures[0].path).shape, settings)
         for picture in pictures:
             pixels = self.load_picture(picture.path)
             points = np.array([s.points for s in marked(picture)]).reshape(-1, len(self.names_), 2)
             thumbnails.append(coarse.thumbnail(pixels, round(1.5 * settings.coarse.long_side_px), points))
-            pages.append(refine.sheet(pixels, sheet_factor(points, self.mean_), settings.refine.context, points))
-            shapes.append(pixels.shape)
-        if fit_mean is not None:
-            self.canvas_ = coarse.canvas_size(shapes, settings.coarse)
+            factor = sheet_factor(points, self.template_)
+            pages.append(refine.sheet(pixels, factor, settings.refine.context, points))
+            sizes.append(pixels.shape)
+        if shapes is not None:
+            self.canvas_ = coarse.canvas_size(sizes, settings.coarse)
         return thumbnails, pages
 
     def _planned(
@@ -207,7 +208,7 @@ class HeatmapModel:
         found: list[list[Found]] = []
         for start in range(0, len(images), BATCH):
             found += predict_batch(
-                self._stages, images[start : start + BATCH], self.mean_, self.resolved(), most=self.specimens_,
+                self._stages, images[start : start + BATCH], self.template_, self.resolved(), most=self.specimens_,
                 spread_factor=self.spread_factor_, device=self.device,
             )  # fmt: skip
         return found
@@ -227,7 +228,9 @@ class HeatmapModel:
             "input": "grey, each view standardized to mean 0 and standard deviation 1",
             "specimens": self.specimens_,
             "spread_factor": self.spread_factor_,
-            "mean_shape": self.mean_.tolist(),
+            "levels": self.template_.levels,
+            "mean_shape": self.template_.mean.tolist(),
+            "reach": self.template_.reach.tolist(),
             "settings": self.settings.to_dict(),
         }
         write_text(folder / "model.toml", tomli_w.dumps(facts))
@@ -246,11 +249,15 @@ class HeatmapModel:
             facts = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))
             model = cls(settings=HeatmapSettings.from_dict(facts["settings"]), device=device)
             model.names_, model.notes_ = [str(n) for n in facts["names"]], [str(n) for n in facts["notes"]]
-            model.mean_ = np.array(facts["mean_shape"], dtype=float)
+            mean, reach = np.array(facts["mean_shape"], dtype=float), np.array(facts["reach"], dtype=float)
+            model.template_ = Template(mean, reach, int(facts["levels"]))
             model.specimens_, model.spread_factor_ = int(facts["specimens"]), float(facts["spread_factor"])
-            if model.mean_.shape != (len(model.names_), 2):
-                raise ValueError(f"{len(model.names_)} names for a mean shape of {model.mean_.shape}")
-            stages = Stages(len(model.names_), model.resolved(), several=model.specimens_ > 1, pretrained=False)
+            if mean.shape != (len(model.names_), 2) or reach.shape != mean.shape[:1]:
+                raise ValueError(f"{len(model.names_)} names for a mean shape of {mean.shape}")
+            stages = Stages(
+                len(model.names_), model.resolved(), several=model.specimens_ > 1, levels=model.template_.levels,
+                pretrained=False,
+            )  # fmt: skip
             stages.load_state_dict(load_file(folder / "model.safetensors"))
         except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
             said = " ".join(str(error).split())[:200]
@@ -282,37 +289,19 @@ def marked(picture: Picture) -> list:
     return [s for s in picture.specimens if np.isfinite(s.points).all(1).any()]
 
 
-def mean_shape(shapes: np.ndarray) -> np.ndarray:
-    """Mean shape (landmarks, 2) about the origin, turned as the first specimen lies, in the median specimen's size.
-
-    Generalised Procrustes by alternating a robust similarity fit to the mean and the mean of what was fitted; missing
-    landmarks are left out of both.
-    """
-    from ethomorph.keypoints.refine import robust_similarity
-
-    complete = shapes[np.isfinite(shapes).all(-1).sum(1).argmax()]
-    mean = complete - np.nanmean(complete, axis=0)
-    for _ in range(6):
-        matrices = [robust_similarity(shape, mean, rounds=1) for shape in shapes]
-        fitted = np.array([augment.move(shape, matrix) for shape, matrix in zip(shapes, matrices, strict=True)])
-        mean = np.nanmean(fitted, axis=0)
-        mean -= mean.mean(axis=0)
-        mean /= np.median([np.sqrt(abs(np.linalg.det(matrix[:2, :2]))) for matrix in matrices])
-    return mean
-
-
-def sheet_factor(points: np.ndarray, mean: np.ndarray) -> float:
+def sheet_factor(points: np.ndarray, template: Template) -> float:
     """How far to shrink a picture before patches are cut; close to 1 is 1, so that no detail is lost to resampling."""
-    from ethomorph.keypoints.refine import robust_similarity
-
-    factors = [np.sqrt(abs(np.linalg.det(robust_similarity(p, mean)[:2, :2]))) for p in points]
-    finest = max(factors, default=1.0)
+    finest = max((size_of(robust_similarity(p, template.mean)) for p in points), default=1.0)
     return 1.0 if finest > 0.7 else finest
 
 
-def max_side(picture: Picture, load: Callable[[Path], np.ndarray]) -> int:
-    """The picture's longer side in px."""
-    return max(load(picture.path).shape)
+def fitting_template(shapes: np.ndarray, picture: tuple[int, ...], settings: HeatmapSettings) -> Template:
+    """The shapes' template at the finest patches' resolution, with as many levels as lead there from `picture`."""
+    template = Template.fit(shapes)
+    factor = min(1.0, settings.refine.specimen_px / (template.size or 1.0))
+    coarse = settings.coarse.long_side_px / max(picture)
+    levels = 1 + max(0, math.ceil(math.log2(factor / coarse / LEVEL_STEP)))
+    return template.scaled(factor, levels=levels)
 
 
 def refuse_untrainable(shapes: list[np.ndarray]) -> None:

@@ -15,10 +15,10 @@ from ethomorph.keypoints.heatmap import sheet_factor
 from ethomorph.keypoints.heatmap_settings import HeatmapSettings
 from ethomorph.keypoints.refine import Sheet
 from ethomorph.keypoints.stages import Stages
+from ethomorph.keypoints.template import Template, robust_similarity
 from ethomorph.training.devices import choose_device
 
 PATCHES_AT_ONCE = 192
-WILD = 4.0  # times the median distance from the fitted mean shape, beyond which a coarse landmark is not believed
 
 
 @dataclass
@@ -31,26 +31,25 @@ class Case:
 
 
 def predict_batch(
-    stages: Stages, images: Sequence[np.ndarray], mean: np.ndarray, settings: HeatmapSettings, *, most: int,
+    stages: Stages, images: Sequence[np.ndarray], template: Template, settings: HeatmapSettings, *, most: int,
     spread_factor: float = 1.0, device: str = "auto",
 ) -> list[list[Found]]:  # fmt: skip
     """Specimens found in each picture, float32 (y, x) in 0..1."""
     where = torch.device(choose_device(device))
     stages.to(where)
-    sightings = sight_all(stages, images, mean, settings, most=most, device=where)
+    sightings = sight_all(stages, images, template, settings, most=most, device=where)
     cases, owners = [], []
     for index, (image, seen) in enumerate(zip(images, sightings, strict=True)):
         if not seen:
             continue
-        page = refine.sheet(image, sheet_factor(np.array([s.points for s in seen]), mean), settings.refine.context)
+        page = refine.sheet(image, sheet_factor(np.array([s.points for s in seen]), template), settings.refine.context)
         for one in seen:
-            start = believable(one.points, mean, one.confidence)
-            cases.append(Case(page, augment.move(start, page.matrix), one.confidence))
+            cases.append(Case(page, augment.move(one.points, page.matrix), one.confidence))
             owners.append((index, one))
     found: list[list[Found]] = [[] for _ in images]
     if not cases:
         return found
-    points, spread, mass = refined(stages, cases, mean, settings, device=where)
+    points, spread, mass = refined(stages, cases, template, settings, device=where)
     for case, (index, one), p, s, m in zip(cases, owners, points, spread, mass, strict=True):
         back = np.linalg.inv(case.page.matrix)
         size = np.sqrt(abs(np.linalg.det(back[:2, :2])))
@@ -66,7 +65,7 @@ def predict_batch(
 def sight_all(
     stages: Stages,
     images: Sequence[np.ndarray],
-    mean: np.ndarray,
+    template: Template,
     settings: HeatmapSettings,
     *,
     most: int,
@@ -89,9 +88,8 @@ def sight_all(
             offsets = offsets.cpu()
         for row, index in enumerate(members):
             back = np.linalg.inv(matrices[row] @ small[row].matrix)
-            extent = extent_on_canvas(mean, own, most) / own.output_stride
             seen = coarse.sight(
-                centre[row], maps[row], offsets[row], sigma=own.sigma_cells, most=most, extent_cells=extent,
+                centre[row], maps[row], offsets[row], sigma=own.sigma_cells, most=most, template=template,
                 least_score=settings.least_score,
             )  # fmt: skip
             for cells, mass, score in seen:
@@ -100,34 +98,16 @@ def sight_all(
     return found
 
 
-def extent_on_canvas(mean: np.ndarray, settings: coarse.CoarseSettings, most: int) -> float:
-    """A specimen's size in the coarse stage's pixels, were all that may be there to share the longer side."""
-    return settings.long_side_px / max(1.0, np.sqrt(most))
-
-
-def believable(points: np.ndarray, mean: np.ndarray, confidence: np.ndarray) -> np.ndarray:
-    """Coarse points (landmarks, 2), those far from where the mean shape would have them moved there."""
-    if len(points) < 4:
-        return points
-    matrix = refine.robust_similarity(points, mean, confidence)
-    off = np.linalg.norm(augment.move(points, matrix) - mean, axis=1)
-    size = float(np.linalg.norm(np.ptp(mean, axis=0)))
-    wild = off > max(WILD * float(np.median(off)), 0.05 * size)
-    out = points.copy()
-    out[wild] = augment.move(mean, np.linalg.inv(matrix))[wild]
-    return out
-
-
-def view_changes(count: int) -> list[np.ndarray | None]:
+def view_changes(count: int) -> list[np.ndarray]:
     """Turned and resized views: the first is plain, the others lie on a circle of 5 degrees and 5 % of size."""
     if count <= 1:
-        return [None]
+        return [np.eye(3)]
     angles = 2 * np.pi * (np.arange(count - 1) + 0.5) / (count - 1)
-    return [None] + [augment.rotation(5 * np.sin(a), float(1 + 0.05 * np.cos(a))) for a in angles]
+    return [np.eye(3)] + [augment.rotation(5 * np.sin(a), float(1 + 0.05 * np.cos(a))) for a in angles]
 
 
 def refined(
-    stages: Stages, cases: list[Case], mean: np.ndarray, settings: HeatmapSettings, *, device: torch.device
+    stages: Stages, cases: list[Case], template: Template, settings: HeatmapSettings, *, device: torch.device
 ) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray]]:
     """Points (landmarks, 2) in page pixels, spread and mass (landmarks,) of each case.
 
@@ -135,10 +115,11 @@ def refined(
     """
     own = settings.refine
     current = [case.points for case in cases]
-    for _ in range(own.passes - 1):
-        current = [view[0] for view, _, _ in look(stages, cases, current, mean, settings, [None], device)]
+    for level in [*range(template.levels - 1, 0, -1), *[0] * (own.passes - 1)]:
+        seen = look(stages, cases, current, template, settings, [np.eye(3)], device, level)
+        current = [view[0] for view, _, _ in seen]
     points, spread, mass = [], [], []
-    for view, variance, share in look(stages, cases, current, mean, settings, view_changes(own.views), device):
+    for view, variance, share in look(stages, cases, current, template, settings, view_changes(own.views), device):
         weight = share[..., None] + 1e-6
         middle = (view * weight).sum(0) / weight.sum(0)
         apart = ((view - middle) ** 2).sum(-1).mean(0)
@@ -149,29 +130,30 @@ def refined(
 
 
 def look(
-    stages: Stages, cases: list[Case], current: list[np.ndarray], mean: np.ndarray, settings: HeatmapSettings,
-    changes: list[np.ndarray | None], device: torch.device,
+    stages: Stages, cases: list[Case], current: list[np.ndarray], template: Template, settings: HeatmapSettings,
+    changes: list[np.ndarray], device: torch.device, level: int = 0,
 ) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:  # fmt: skip
     """Each case's landmarks in every view: points (views, landmarks, 2) in page pixels; variance, mass of each."""
-    own, count = settings.refine, len(mean)
+    own, count = settings.refine, len(template.mean)
+    narrow = augment.rotation(0, 0.5**level)
     jobs, patches = [], []
     for case, points in zip(cases, current, strict=True):
-        to_mean = refine.robust_similarity(points, mean, case.weights)
+        to_mean = robust_similarity(points, template.mean, case.weights)
         for change in changes:
             for landmark in range(count):
-                matrix = refine.patch_matrix(to_mean, points[landmark], own.patch_px, change)
+                matrix = refine.patch_matrix(to_mean, points[landmark], own.patch_px, change @ narrow)
                 jobs.append(np.linalg.inv(matrix))
                 patches.append(augment.standardize(np.stack(refine.cut(case.page, matrix, own))))
     places, variances, masses = [], [], []
-    landmarks = torch.arange(count).repeat(len(cases) * len(changes))
+    wanted = level * count + torch.arange(count).repeat(len(cases) * len(changes))
     side = own.patch_px // own.output_stride
     trust = decode.gaussians(torch.full((2,), (side - 1) / 2), (side, side), own.trust_px / own.output_stride)
     for start in range(0, len(patches), PATCHES_AT_ONCE):
         some = slice(start, start + PATCHES_AT_ONCE)
         batch = torch.from_numpy(np.stack(patches[some])).to(device).contiguous(memory_format=torch.channels_last)
         with torch.inference_mode():
-            maps = decode.probabilities(stages.refine(batch, landmarks[some].to(device))).cpu() * trust
-            cells, mass, variance = decode.locate(maps, 2 * own.sigma_cells)
+            maps = decode.probabilities(stages.refine(batch, wanted[some].to(device))).cpu()
+            cells, mass, variance = decode.locate(maps, 2 * own.sigma_cells, belief=trust)
         places.append(decode.to_pixels(cells, own.output_stride).numpy().astype(float))
         excess = decode.unwindowed(variance, 2 * own.sigma_cells) - own.sigma_cells**2
         variances.append(2 * own.output_stride**2 * excess.clamp(min=0).numpy())

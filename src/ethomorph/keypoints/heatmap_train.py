@@ -21,6 +21,7 @@ from ethomorph.keypoints.coarse import Thumbnail
 from ethomorph.keypoints.heatmap_settings import HeatmapSettings
 from ethomorph.keypoints.refine import Sheet
 from ethomorph.keypoints.stages import Stages
+from ethomorph.keypoints.template import Template
 
 STEPS_AN_EPOCH = 25
 
@@ -31,17 +32,17 @@ class Views(torch.utils.data.Dataset):
     Parameters
     ----------
     thumbnails, sheets : one each for every picture, with points.
-    mean : (landmarks, 2) mean shape in the patches' pixels.
+    template : the mean shape in the patches' pixels, and at how many levels patches are cut.
     canvas : (height, width) of the coarse stage's input.
     count : views in an epoch.
     calm : draw views with little change, the same in every epoch, as a validation part needs them.
     """
 
     def __init__(
-        self, thumbnails: list[Thumbnail], sheets: list[Sheet], mean: np.ndarray, canvas: tuple[int, int],
+        self, thumbnails: list[Thumbnail], sheets: list[Sheet], template: Template, canvas: tuple[int, int],
         settings: HeatmapSettings, *, count: int, seed: int, calm: bool = False,
     ) -> None:  # fmt: skip
-        self.thumbnails, self.sheets, self.mean, self.canvas = thumbnails, sheets, mean, canvas
+        self.thumbnails, self.sheets, self.template, self.canvas = thumbnails, sheets, template, canvas
         self.count, self.seed, self.epoch, self.calm = count, seed, 0, calm
         self.settings = calmed(settings) if calm else settings
         self.most = max(len(one.points) for one in thumbnails)
@@ -69,20 +70,22 @@ class Views(torch.utils.data.Dataset):
         padded = np.full((self.most, *points.shape[1:]), np.nan)
         padded[: len(points)] = points
         chosen = self.choose(rng, which)
-        patches, places = refine.training_patches(rng, [self.sheets[which]], self.mean, chosen, settings.refine)
+        mean = self.template.mean
+        patches, places = refine.training_patches(rng, [self.sheets[which]], mean, chosen, settings.refine)
         return {
             "images": torch.from_numpy(picture).float(),
             "points": torch.from_numpy(padded).float(),
             "patches": torch.from_numpy(patches).float(),
-            "landmarks": torch.from_numpy(chosen[:, 2]),
+            "maps": torch.from_numpy(chosen[:, 2] + len(mean) * chosen[:, 3]),
             "places": torch.from_numpy(places).float(),
         }
 
     def choose(self, rng: np.random.Generator, which: int) -> np.ndarray:
-        """(patches, 3): sheet 0, specimen and landmark of each patch, visible ones only, each as often as can be."""
+        """(patches, 4): sheet 0, specimen, landmark and level of each patch; visible ones, each as often as can be."""
         visible = np.argwhere(np.isfinite(self.sheets[which].points).all(-1))
         picked = np.resize(rng.permutation(len(visible)), self.settings.patches)
-        return np.column_stack([np.zeros(len(picked), int), visible[picked]])
+        level = np.resize(rng.permutation(self.template.levels), len(picked))
+        return np.column_stack([np.zeros(len(picked), int), visible[picked], level])
 
 
 def calmed(settings: HeatmapSettings) -> HeatmapSettings:
@@ -113,10 +116,12 @@ class HeatmapModule(pl.LightningModule):
 
     averaged: Tensor
 
-    def __init__(self, landmarks: int, settings: HeatmapSettings, *, several: bool, canvas: tuple[int, int]) -> None:
+    def __init__(
+        self, landmarks: int, settings: HeatmapSettings, *, several: bool, levels: int, canvas: tuple[int, int]
+    ) -> None:
         super().__init__()
         self.settings = settings
-        self.stages = Stages(landmarks, settings, several=several, pretrained=True)
+        self.stages = Stages(landmarks, settings, several=several, levels=levels, pretrained=True)
         self.average = copy.deepcopy(self.stages).requires_grad_(False).eval()
         self.register_buffer("averaged", torch.zeros(()))
         cells = canvas[0] * canvas[1] / settings.coarse.output_stride**2
@@ -131,7 +136,7 @@ class HeatmapModule(pl.LightningModule):
     def losses(self, stages: Stages, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         terms = stages.coarse.loss(batch["images"], batch["points"])
         return terms | stages.refine.loss(
-            batch["patches"].flatten(0, 1), batch["landmarks"].flatten(), batch["places"].flatten(0, 1)
+            batch["patches"].flatten(0, 1), batch["maps"].flatten(), batch["places"].flatten(0, 1)
         )
 
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ethomorph.keypoints import augment, decode
 from ethomorph.keypoints.augment import Geometry, Intensity
 from ethomorph.keypoints.networks import Encoder, UNet
+from ethomorph.keypoints.template import robust_similarity
 
 GEOMETRY = Geometry(rotation_deg=10, scale=0.1, stretch=0.05, elastic=0.7, elastic_reach=24)
 INTENSITY = Intensity(blots=1.0)
@@ -89,40 +90,12 @@ def sheet(picture: np.ndarray, factor: float, context: int, points: np.ndarray |
     return Sheet(pixels, augment.shrink(pixels, 1 / context), matrix, moved)
 
 
-def robust_similarity(
-    source: np.ndarray, target: np.ndarray, weights: np.ndarray | None = None, *, rounds: int = 10
-) -> np.ndarray:
-    """3x3 matrix of the similarity that takes `source` (n, 2) to `target`, led astray little by a few wild points.
-
-    Least squares in complex numbers, reweighted with Geman-McClure weights 1 / (1 + (r / (2 median r))^2)^2. Rows with
-    NaN are ignored. One usable point gives a shift, none the identity.
-    """
-    keep = np.isfinite(source).all(1) & np.isfinite(target).all(1)
-    a, b = source[keep] @ [1, 1j], target[keep] @ [1, 1j]
-    if not len(a):
-        return np.eye(3)
-    base = np.ones(len(a)) if weights is None else np.maximum(weights[keep], 1e-3)
-    weight, turn, shift = base, 1 + 0j, 0j
-    for _ in range(rounds):
-        middle_a, middle_b = np.average(a, weights=weight), np.average(b, weights=weight)
-        power = (weight * abs(a - middle_a) ** 2).sum()
-        turn = (weight * (b - middle_b) * np.conj(a - middle_a)).sum() / power if power > 1e-9 else 1 + 0j
-        shift = middle_b - turn * middle_a
-        residual = abs(turn * a + shift - b)
-        weight = base / (1 + (residual / (2 * np.median(residual) + 1e-6)) ** 2) ** 2
-    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag], [0.0, 0.0, 1.0]])
-
-
-def patch_matrix(
-    to_mean: np.ndarray, centre: np.ndarray, patch_px: int, change: np.ndarray | None = None
-) -> np.ndarray:
+def patch_matrix(to_mean: np.ndarray, centre: np.ndarray, patch_px: int, change: np.ndarray) -> np.ndarray:
     """3x3 matrix from working pixels to a patch about `centre`, turned and sized as `to_mean` and `change` say."""
     linear = to_mean.copy()
     linear[:2, 2] = 0
-    if change is not None:
-        linear = change @ linear
     half = (patch_px - 1) / 2
-    return augment.translation(half, half) @ linear @ augment.translation(*-centre)
+    return augment.translation(half, half) @ change @ linear @ augment.translation(*-centre)
 
 
 def cut(
@@ -147,19 +120,19 @@ def training_patches(
     Parameters
     ----------
     mean : (landmarks, 2) mean shape in working pixels.
-    which : (n, 3) integers: sheet, specimen, landmark; that landmark must be visible.
+    which : (n, 4) integers: sheet, specimen, landmark (which must be visible) and level. A patch of level l shows a
+        region 2^l times as wide as one of level 0.
     """
     side = settings.patch_px
     patches = np.empty((len(which), 2, side, side), np.float32)
     places = np.empty((len(which), 2))
-    for row, (index, specimen, landmark) in enumerate(which):
-        page = sheets[index]
+    for row, (index, specimen, landmark, level) in enumerate(which):
+        page, jitter = sheets[index], settings.jitter_px * 2**level
         truth = page.points[specimen]
-        rough = truth + rng.normal(0, settings.jitter_px, truth.shape)
-        to_mean = robust_similarity(rough, mean)
+        to_mean = robust_similarity(truth + rng.normal(0, jitter, truth.shape), mean)
         off = rng.uniform(-2, 2, 2) if rng.random() < 1 / 3 else rng.normal(0, 1, 2)
-        change = augment.random_matrix(rng, settings.geometry)
-        matrix = patch_matrix(to_mean, truth[landmark] + off * settings.jitter_px, side, change)
+        change = augment.random_matrix(rng, settings.geometry) @ augment.rotation(0, 0.5**level)
+        matrix = patch_matrix(to_mean, truth[landmark] + off * jitter, side, change)
         field = augment.smooth_displacement(rng, (side, side), settings.geometry)
         views = cut(page, matrix, settings, field)
         augment.blots(rng, views, [1.0, 1 / settings.context], settings.intensity)
@@ -169,36 +142,39 @@ def training_patches(
 
 
 class RefineNetwork(nn.Module):
-    """A U-Net shared by all landmarks, with a map for each; a patch is asked for its own landmark's map only."""
+    """A U-Net shared by all landmarks and levels, with a map for each; a patch is asked for its own map only.
 
-    def __init__(self, landmarks: int, settings: RefineSettings, *, pretrained: bool = True) -> None:
+    Map ``level * landmarks + landmark`` is that of a landmark in a patch of a level.
+    """
+
+    def __init__(self, landmarks: int, settings: RefineSettings, *, levels: int = 1, pretrained: bool = True) -> None:
         super().__init__()
         self.settings = settings
         self.net = UNet(
-            2, landmarks, filters=settings.filters, filters_rate=settings.filters_rate,
+            2, landmarks * levels, filters=settings.filters, filters_rate=settings.filters_rate,
             stem_stride=settings.stem_stride, max_stride=settings.max_stride, output_stride=settings.output_stride,
             encoder=settings.encoder, pretrained=pretrained,
         )  # fmt: skip
 
-    def forward(self, patches: Tensor, landmarks: Tensor) -> Tensor:
-        """Logits (n, h, w) of the map of landmark ``landmarks[i]`` in patch i."""
+    def forward(self, patches: Tensor, maps: Tensor) -> Tensor:
+        """Logits (n, h, w) of map ``maps[i]`` in patch i."""
         features = self.net.features(patches)
         head = self.net.head
         assert head.bias is not None
-        weight = head.weight[landmarks, :, 0, 0]
-        return torch.einsum("nchw,nc->nhw", features, weight) + head.bias[landmarks][:, None, None]
+        weight = head.weight[maps, :, 0, 0]
+        return torch.einsum("nchw,nc->nhw", features, weight) + head.bias[maps][:, None, None]
 
-    def loss(self, patches: Tensor, landmarks: Tensor, places: Tensor) -> dict[str, Tensor]:
+    def loss(self, patches: Tensor, maps: Tensor, places: Tensor) -> dict[str, Tensor]:
         """Loss terms: `patches`, the mean cross-entropy of the maps, and `distance` in cells where it is asked for."""
-        logits = self(patches, landmarks)
+        logits = self(patches, maps)
         cells = decode.to_cells(places, self.settings.output_stride)
         targets = decode.gaussians(cells, logits.shape[-2:], self.settings.sigma_cells)
         each, mask = decode.map_cross_entropy(logits, targets)
         terms = {"patches": each.sum() / mask.sum().clamp(min=1)}
         if self.settings.distance_weight:
-            maps = decode.probabilities(logits)
-            y, x = torch.arange(maps.shape[-2], device=maps.device), torch.arange(maps.shape[-1], device=maps.device)
-            mean = torch.stack([(maps.sum(-2) * x).sum(-1), (maps.sum(-1) * y).sum(-1)], dim=-1)
+            share = decode.probabilities(logits)
+            y, x = torch.arange(share.shape[-2]).to(share), torch.arange(share.shape[-1]).to(share)
+            mean = torch.stack([(share.sum(-2) * x).sum(-1), (share.sum(-1) * y).sum(-1)], dim=-1)
             distance = torch.sqrt(((mean - cells) ** 2).sum(-1) + 1e-4)
             terms["distance"] = self.settings.distance_weight * (distance * mask).sum() / mask.sum().clamp(min=1)
         return terms

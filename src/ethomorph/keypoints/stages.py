@@ -12,7 +12,9 @@ from ethomorph.keypoints.refine import RefineNetwork
 class Stages(nn.Module):
     """The two networks; they share no weights."""
 
-    def __init__(self, landmarks: int, settings: HeatmapSettings, *, several: bool, pretrained: bool) -> None:
+    def __init__(
+        self, landmarks: int, settings: HeatmapSettings, *, several: bool, levels: int, pretrained: bool
+    ) -> None:
         super().__init__()
         self.coarse = CoarseNetwork(landmarks, settings.coarse, several=several, pretrained=pretrained)
-        self.refine = RefineNetwork(landmarks, settings.refine, pretrained=pretrained)
+        self.refine = RefineNetwork(landmarks, settings.refine, levels=levels, pretrained=pretrained)
