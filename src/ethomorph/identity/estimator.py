@@ -175,7 +175,8 @@ class Identifier:
         return Identification(
             trails=survey.trails, individual=individual, probability=membership(individual, together),
             individuals=individuals, scores=scores, tree=tree, cut=height_for(tree, int(individual.max()) + 1),
-            height="unlikeness: 0 surely one animal, 1 surely two", method="plda", in_sample=False, variables=self.variables_,
+            height="unlikeness: 0 surely one animal, 1 surely two", method="plda",
+            in_sample=False, variables=self.variables_,
             usage=_usage(self.model_), draws=pooled,
         )  # fmt: skip
 
@@ -312,7 +313,7 @@ class Identifier:
 def _unlikeness(scores: np.ndarray, together: np.ndarray) -> np.ndarray:
     """Half the chance of being different animals, half the pair's own score between 0 and 1.
 
-    The chances alone are nearly all 0 or 1; the scores order what they leave tied, so that the tree shows who is nearest.
+    The chances alone are nearly all 0 or 1; the scores order what they leave tied, and show who is nearest.
     """
     typical = max(float(np.median(np.abs(scores))), 1.0)
     return (1 - together) / 2 + expit(-scores / typical) / 2

@@ -173,8 +173,8 @@ class TwoCovariance:
 def group_means(values: np.ndarray, codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Means (groups, p) and sizes (groups,) of the rows that share a code 0..groups-1."""
     counts = np.bincount(codes)
-    sums = np.zeros((len(counts), values.shape[1]))
-    np.add.at(sums, codes, values)
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    sums = np.add.reduceat(values[np.argsort(codes, kind="stable")], starts, axis=0)
     return sums / counts[:, None], counts.astype(float)
 
 

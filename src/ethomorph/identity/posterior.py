@@ -75,18 +75,20 @@ def sample_partitions(
     classes, kind = np.unique(precisions, axis=0, return_inverse=True)
     log_size = np.full(number, -np.inf)
     log_size[occupied] = np.log(size[occupied])
+    staying, stale = np.zeros(number), np.ones(number, dtype=bool)  # gain of trail i over leaving its own animal
+    weight = np.empty(number + 1)
     concentration = number / 3
 
     def refresh(k: int) -> None:
         """Bring animal k's evidence, size and column of gains up to date after a change."""
+        stale[who == k] = True
         if not size[k]:
             total[k], sharp[k], evidence[k], log_size[k] = 0.0, 0.0, 0.0, -np.inf
             return
         evidence[k], log_size[k] = model.evidence(total[k], sharp[k]), np.log(size[k])
         joint = classes + sharp[k]
-        weight = 1 / (joint + 1 / model.between)
         shrink = np.log1p(model.between * joint).sum(1)
-        square = ((sums + total[k]) ** 2 * weight[kind]).sum(1)
+        square = ((sums + total[k]) ** 2 * (1 / (joint + 1 / model.between))[kind]).sum(1)
         gain[:, k] = 0.5 * (square - shrink[kind]) - alone - evidence[k]
 
     counts, together = [], np.zeros((number, number), dtype=np.float32)
@@ -94,25 +96,24 @@ def sample_partitions(
         cool = 1.0 if start is not None else min(1.0, COLDEST + (1 - COLDEST) * sweep / max(0.8 * burn_in, 1))
         for i in generator.permutation(number):
             old = who[i]
-            weight = log_size + cool * gain[i]
-            if size[old] == 1:
-                weight[old] = np.log(concentration)
-            else:
-                without = model.evidence(total[old] - sums[i], sharp[old] - precisions[i])
-                weight[old] = np.log(size[old] - 1) + cool * (evidence[old] - without - alone[i])
-            chance = np.exp(weight - max(weight.max(), np.log(concentration)))
-            fresh = 0.0 if size[old] == 1 else concentration * np.exp(-max(weight.max(), np.log(concentration)))
-            cumulated = np.cumsum(np.append(chance, fresh))
-            new = int(np.searchsorted(cumulated, generator.random() * cumulated[-1], side="right"))
-            new = int(np.argmin(size)) if new == number else new
+            if stale[i] and size[old] > 1:
+                staying[i] = evidence[old] - model.evidence(total[old] - sums[i], sharp[old] - precisions[i]) - alone[i]
+                stale[i] = False
+            weight[:number] = log_size + cool * gain[i]
+            weight[old] = np.log(size[old] - 1) + cool * staying[i] if size[old] > 1 else -np.inf
+            weight[number] = np.log(concentration)  # an animal of its own
+            chance = np.cumsum(np.exp(weight - weight.max()))
+            new = int(chance.searchsorted(generator.random() * chance[-1], side="right"))
+            if new == number:
+                new = old if size[old] == 1 else int(np.argmin(size))
             if new == old:
                 continue
+            who[i] = new
             for k, sign in ((old, -1), (new, 1)):
                 total[k] += sign * sums[i]
                 sharp[k] += sign * precisions[i]
                 size[k] += sign
                 refresh(k)
-            who[i] = new
         animals = int((size > 0).sum())
         concentration = _draw_concentration(animals, number, generator)
         if sweep >= burn_in:

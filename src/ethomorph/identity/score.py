@@ -122,7 +122,7 @@ def area_under_curve(scores: np.ndarray, same: np.ndarray, weight: np.ndarray | 
 
 
 def _over_animals(of: PairStatistic, scores: np.ndarray, truth: np.ndarray, resamples: int, seed: int) -> Metric:
-    """A statistic of pairs with its interval; a pair weighs as often as both its trails were drawn together."""
+    """A statistic of pairs with its interval from resampled animals."""
     codes = np.unique(truth, return_inverse=True)[1]
     first, second = np.triu_indices(len(codes), 1)
     keep = np.isfinite(scores[first, second])
@@ -131,9 +131,12 @@ def _over_animals(of: PairStatistic, scores: np.ndarray, truth: np.ndarray, resa
     order = np.argsort(values)  # sorted once, so that sorting again in each resample is quick
     first, second, values, same = first[order], second[order], values[order], same[order]
     resamples = int(np.clip(PAIRS_RESAMPLED // max(len(values), 1), 20, resamples))
-    return clustered_weighted(
-        lambda drawn: of(values, same, drawn[first] * drawn[second]), codes, resamples=resamples, seed=seed
-    )
+
+    def of_drawn(drawn: np.ndarray) -> float:
+        # a copy of an animal is another animal, but no pair: its own pairs count once a copy, never across copies
+        return of(values, same, np.where(same, drawn[first], drawn[first] * drawn[second]))
+
+    return clustered_weighted(of_drawn, codes, resamples=resamples, seed=seed)
 
 
 def _table(scores: np.ndarray, same: np.ndarray, weight: np.ndarray | float) -> tuple[float, float, float, float]:

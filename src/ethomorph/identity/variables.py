@@ -83,7 +83,7 @@ def variables_of(points: np.ndarray, recipe: Recipe) -> np.ndarray:
 
 
 def all_points(points: np.ndarray, recipe: Recipe) -> dict[str, np.ndarray]:
-    """Placed and derived points by name, each (prints, 2), oriented as the recipe says (y up, origin between the two)."""
+    """Placed and derived points by name, each (prints, 2), oriented as the recipe says (y up)."""
     where = dict(zip(recipe.placed, np.moveaxis(orient(points, recipe), 1, 0), strict=True))
     for step in recipe.derived:
         where[step.name] = _derive(step.rule, [where[name] for name in step.of])
