@@ -128,7 +128,8 @@ def differences(before, after):
                 ("attribute", "texts", "numbered as frames", "read in another way"),
             ),
         }
-        found += [(name[0], words) for name, (equal, words) in checks.items() if not equal]
+        # a specimen that was put in another place explains every difference at the old one
+        found += [(name[0], (*words, "put in order")) for name, (equal, words) in checks.items() if not equal]
     if before.names != after.names:
         found.append(("names", ("landmark names", "order of their numbers", "missing")))
     if {tuple(sorted(e)) for e in before.edges} != {tuple(sorted(e)) for e in after.edges}:
