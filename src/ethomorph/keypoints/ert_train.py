@@ -7,12 +7,15 @@ is the child.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import queue
 import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -23,12 +26,19 @@ import numpy as np
 
 from ethomorph.keypoints.cascade import Cascade
 from ethomorph.keypoints.dat import read_dat
-from ethomorph.keypoints.ert_child import DATASET, ERRORS, OPTIONS, PREDICTOR
+from ethomorph.keypoints.ert_child import DATASET, ERRORS, OPTIONS, PREDICTOR, SECONDS
+from ethomorph.keypoints.ert_settings import STARTS
 
 PROGRESS = re.compile(rb"Progress: (\d+)/(\d+)")
 WATCHED_SHARE = 0.03
 """Share of the trees after which the total time is predicted, if at least `WATCHED_S` have passed."""
 WATCHED_S = 2.0
+TICK_S = 0.5
+"""The clock is looked at this often, whether dlib says something or not."""
+MOST_SLOWER = 1000
+"""Where nothing is finished when time is up, training is taken to be this many times too slow."""
+PILOT_TREES, PILOT_OVERSAMPLING = 16, 4
+RESTARTS = 2
 SAFETY = 0.85
 """Share of the allowed time that a shortened training aims at."""
 
@@ -63,8 +73,8 @@ def train_cascade(
     ----------
     examples : pictures with points in px (rounded to whole pixels, as dlib stores them); NaN rows are missing parts.
     options : attributes of ``dlib.shape_predictor_training_options``.
-    max_minutes : where training would take longer, it starts again with proportionally less oversampling, then with
-        fewer trees; the options that were used are returned.
+    max_minutes : where a few trees trained ahead, or the progress made, show that training would take longer, it gets
+        proportionally less oversampling, and after that fewer trees; the options that were used are returned.
     report : called with the finished share in 0..1.
 
     Returns
@@ -75,20 +85,30 @@ def train_cascade(
     with tempfile.TemporaryDirectory(prefix="ethomorph-ert-") as name:
         folder = Path(name)
         write_examples(examples, folder)
-        while True:
+        said = report or (lambda share: None)
+        if max_minutes is not None:
+            options = shortened(options, _pilot_seconds(folder, options) / (SAFETY * (deadline - time.monotonic())))
+        for _ in range(RESTARTS):
             try:
-                _run_child(folder, options, deadline, report or (lambda share: None))
+                _run_child(folder, options, deadline, said)
                 return read_dat(folder / PREDICTOR), options
             except TooSlow as slow:
                 options = shortened(options, slow.factor)
+        # Better late than never: what is left to do is little.
+        _run_child(folder, options, math.inf, said)
+        return read_dat(folder / PREDICTOR), options
 
 
 def shortened(options: dict[str, Any], factor: float) -> dict[str, Any]:
-    """Options that train `factor` times as fast: oversampling is given up first, then trees."""
-    oversampling = max(1, int(options["oversampling_amount"] / factor))
-    rest = factor * oversampling / options["oversampling_amount"]
+    """Options that train `factor` times as fast, if that is more than 1: oversampling is given up first, then trees."""
+    if 0 <= factor <= 1:
+        return options
+    factor = factor if 0 < factor < math.inf else MOST_SLOWER
+    before = options["oversampling_amount"]
+    oversampling = max(min(STARTS, before), int(before / factor))
+    rest = factor * oversampling / before
     trees = options["num_trees_per_cascade_level"]
-    if oversampling == options["oversampling_amount"] or rest > 1:
+    if oversampling == before or rest > 1:
         trees = max(1, min(trees - 1, int(trees / max(rest, 1.0)))) if trees > 1 else 1
     return options | {"oversampling_amount": oversampling, "num_trees_per_cascade_level": trees}
 
@@ -115,6 +135,16 @@ def _box_xml(points: np.ndarray, box: tuple[int, int, int, int]) -> str:
     return f"<box top='{top}' left='{left}' width='{right - left + 1}' height='{bottom - top + 1}'>{parts}</box>"
 
 
+def _pilot_seconds(folder: Path, options: dict[str, Any]) -> float:
+    """How long training will take, from a few trees on a part of the start shapes; time is linear in both."""
+    oversampling = min(PILOT_OVERSAMPLING, options["oversampling_amount"])
+    few = {"cascade_depth": 1, "num_trees_per_cascade_level": PILOT_TREES, "oversampling_amount": oversampling}
+    _run_child(folder, options | few, math.inf, lambda share: None)
+    trees = options["cascade_depth"] * options["num_trees_per_cascade_level"]
+    more = options["oversampling_amount"] / oversampling * trees / PILOT_TREES
+    return float((folder / SECONDS).read_text()) * more
+
+
 def _run_child(folder: Path, options: dict[str, Any], deadline: float, report: Callable[[float], None]) -> None:
     (folder / OPTIONS).write_text(json.dumps(options))
     started = time.monotonic()
@@ -123,8 +153,7 @@ def _run_child(folder: Path, options: dict[str, Any], deadline: float, report: C
             [sys.executable, "-m", "ethomorph.keypoints.ert_child", str(folder)], stdout=subprocess.PIPE, stderr=errors
         )
         try:
-            assert child.stdout is not None
-            for share in _shares(child.stdout):
+            for share in _shares(child):
                 report(share)
                 _refuse_late(share, time.monotonic() - started, deadline)
             status = child.wait()
@@ -139,22 +168,41 @@ def _run_child(folder: Path, options: dict[str, Any], deadline: float, report: C
 
 
 def _refuse_late(share: float, spent: float, deadline: float) -> None:
-    """Raise TooSlow once the total is predictable and beyond the deadline."""
+    """Raise TooSlow once the total is predictable and beyond the deadline, or the deadline is over."""
     left = deadline - time.monotonic()
-    if (share >= WATCHED_SHARE and spent >= WATCHED_S) or left <= 0:
-        needed = spent / max(share, 1e-3) - spent
-        if needed > max(left, 0.0):
-            # The new attempt has only what is left, and at least a little, so that it ends.
-            raise TooSlow(max(1.2, (needed + spent) / max(SAFETY * left, 1.0)))
+    predictable = share >= WATCHED_SHARE and spent >= WATCHED_S
+    needed = spent / share - spent if share > 0 else math.inf
+    if left <= 0 or (predictable and needed > left):
+        total = min(needed + spent, MOST_SLOWER * spent)
+        # The new attempt has only what is left, and at least a little, so that it ends.
+        raise TooSlow(max(1.5, total / max(SAFETY * left, 1.0)))
 
 
-def _shares(stream: IO[bytes]) -> Iterator[float]:
-    """Finished shares from dlib's progress line, which rewrites itself with carriage returns."""
-    tail = b""
-    while chunk := stream.read1(4096):  # type: ignore[attr-defined]
-        tail += chunk
+def _shares(child: subprocess.Popen[bytes]) -> Iterator[float]:
+    """The finished share, every `TICK_S` or whenever dlib says something new, until the child ends its output."""
+    assert child.stdout is not None
+    heard: queue.Queue[bytes] = queue.Queue()
+    threading.Thread(target=_listen, args=(child.stdout, heard), daemon=True).start()
+    share, tail = 0.0, b""
+    while True:
+        try:
+            chunk = heard.get(timeout=TICK_S)
+        except queue.Empty:
+            yield share
+            continue
+        if not chunk:
+            return
+        tail = (tail + chunk)[-4096:]
+        # The line rewrites itself with carriage returns: the last entry is the latest.
         found = PROGRESS.findall(tail)
         if found:
-            yield int(found[-1][0]) / int(found[-1][1])
-        tail = tail[-64:]
+            share = int(found[-1][0]) / int(found[-1][1])
+        yield share
 
+
+def _listen(stream: IO[bytes], heard: queue.Queue[bytes]) -> None:
+    """Pass on what arrives, and an empty chunk at the end."""
+    with contextlib.suppress(OSError, ValueError):
+        while chunk := stream.read1(4096):  # type: ignore[attr-defined]
+            heard.put(chunk)
+    heard.put(b"")
