@@ -15,6 +15,9 @@ from ethomorph.study.task import Chapter, Part
 SHOWN = 6
 """How many of the worst and of the best pictures are drawn."""
 
+WIDEST_ELLIPSE = 0.06
+"""Root mean square error of the worst landmark, as a share of centroid size, up to which ellipses are magnified."""
+
 
 def landmark_chapters(
     truth: LandmarkSet, predicted: LandmarkSet, scores: dict[str, Any], *, anatomy: list[int], folder: Path
@@ -128,8 +131,8 @@ def draw_error_ellipses(truth: LandmarkSet, found: np.ndarray, anatomy: list[int
     errors = np.stack([_turned(g - t, similarity(t, mean)) for t, g in zip(true, guess, strict=True)])
     place = {old: new for new, old in enumerate(anatomy)}
     edges = [(place[a], place[b]) for a, b in truth.edges if a in place and b in place]
-    spread = float(np.nanmedian(np.hypot(errors[..., 0], errors[..., 1])))
-    magnify = max(1.0, float(np.round(0.012 * size / max(spread, 1e-9))))
+    widest = float(np.sqrt(np.nanmean((errors**2).sum(axis=2), axis=0)).max())
+    magnify = float(np.clip(np.floor(WIDEST_ELLIPSE * size / max(widest, 1e-9)), 1, 20))
     names = [truth.names[i] for i in anatomy]
     figure = draw_ellipses(
         mean, errors, names=names, edges=edges, magnify=magnify, title=f"errors magnified {magnify:.0f} times"

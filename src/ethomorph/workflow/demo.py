@@ -252,4 +252,4 @@ def say_table(table: pd.DataFrame, *, empty: str = "") -> None:
 
 
 def _rounded(table: pd.DataFrame) -> pd.DataFrame:
-    return table.map(lambda v: f"{v:.3g}" if isinstance(v, float) else v)
+    return table.map(lambda v: ("" if v != v else f"{v:.3g}") if isinstance(v, float) else v)
