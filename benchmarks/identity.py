@@ -1,6 +1,6 @@
 """Who left this print: both methods on the public tiger and puma tables, on simulations, and at scale.
 
-Run: ``python benchmarks/identity.py DATA [--part tables|simulations|scale]``, where DATA holds ``AmurTiger.csv`` and
+Run: ``python benchmarks/identity.py DATA [--part tables|scale|imputation|simulations]``, where DATA holds ``AmurTiger.csv`` and
 ``MountainLion.csv`` (footprint tables of the imputation study of Alibhai et al.; not shipped, their licence is not
 stated). Each part writes ``benchmarks/results/identity_<part>.json``; the tables take minutes, the simulations about
 half an hour on two cores.
@@ -16,6 +16,7 @@ import platform
 import resource
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
@@ -36,6 +37,10 @@ from ethomorph.phantoms.prints import CAPTIVE, FIELD, simulate_prints
 RESULTS = Path(__file__).parent / "results"
 SPLITS, SIMULATIONS = 20, 500
 SHARES_MISSING = (0.05, 0.2)
+FILES = {"puma": "MountainLion.csv", "tiger": "AmurTiger.csv"}
+PARTS = ("tables", "scale", "imputation", "simulations")
+
+Save = Callable[[dict[str, Any]], None]
 
 # the original's own rows on these tables (complete data), as published with the imputation study
 ORIGINAL = {
@@ -134,9 +139,9 @@ def imputation(job: tuple[PrintTable, int, float, str]) -> tuple[str, float, flo
     return method, share, balanced_accuracy(found.scores[upper], (owner[:, None] == owner)[upper])
 
 
-def tables(data: Path, pool: ProcessPoolExecutor) -> dict[str, Any]:
+def tables(data: Path, pool: ProcessPoolExecutor, save: Save) -> dict[str, Any]:
     result: dict[str, Any] = {"splits": SPLITS}
-    for species, file in (("puma", "MountainLion.csv"), ("tiger", "AmurTiger.csv")):
+    for species, file in FILES.items():
         table = read_table(data / file)
         block: dict[str, Any] = {"prints": len(table), "trails": len(table.trails), "notes": table.notes}
         block["animals"] = len(np.unique(table.animal))
@@ -154,16 +159,26 @@ def tables(data: Path, pool: ProcessPoolExecutor) -> dict[str, Any]:
             log(f"{species} {method} held out: {block[f'{method}_held_out']['balanced_accuracy']}")
         sexes = discriminate(table.values, table.attributes["sex"], table.animal, table.trail, table.variables)
         block["sex"] = sexes.to_dict()
+        result[species] = block
+        save(result)
+    return result
+
+
+def imputations(data: Path, pool: ProcessPoolExecutor, save: Save) -> dict[str, Any]:
+    """Held-out balanced accuracy against the share of measurements missing."""
+    result: dict[str, Any] = {"splits": 2}
+    for species, file in FILES.items():
+        table = read_table(data / file)
         jobs = [(table, s, share, m) for m in ("forest", "mean") for share in SHARES_MISSING for s in range(2)]
-        rows_imputed = list(pool.map(imputation, jobs))
-        block["imputation_balanced_accuracy"] = {
+        rows = list(pool.map(imputation, jobs))
+        result[species] = {
             f"{method} {share:.0%} missing": round(
-                float(np.mean([v for m, s, v in rows_imputed if (m, s) == (method, share)])), 4
+                float(np.mean([v for m, s, v in rows if (m, s) == (method, share)])), 4
             )
             for method in ("forest", "mean")
             for share in SHARES_MISSING
         }
-        result[species] = block
+        save(result)
     return result
 
 
@@ -213,33 +228,38 @@ def shifted(job: tuple[int, float]) -> tuple[float, bool, float]:
     return shift, any("differ between sites" in w for w in found.warnings), found.individuals.value / 16
 
 
-def simulations(pool: ProcessPoolExecutor) -> dict[str, Any]:
-    rows = []
+def coverage_by_kind(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Coverage, bias and width of the interval over all simulations and over some of them."""
+
+    def share(keep: Callable[[dict[str, Any]], bool]) -> dict[str, float]:
+        kept = [row for row in rows if keep(row)]
+        return {
+            "simulations": len(kept),
+            "coverage": round(float(np.mean([row["covered"] for row in kept])), 4),
+            "mean_ratio": round(float(np.mean([row["count"] / row["animals"] for row in kept])), 4),
+            "mean_width": round(float(np.mean([row["high"] - row["low"] for row in kept])), 2),
+        }
+
+    return {
+        "all": share(lambda r: True),
+        "captive": share(lambda r: r["kind"] == "captive"),
+        "field": share(lambda r: r["kind"] == "field"),
+        "3 to 5 prints": share(lambda r: r["prints"] <= 5),
+        "6 to 8 prints": share(lambda r: r["prints"] >= 6),
+        "3 to 9 animals": share(lambda r: r["animals"] <= 9),
+        "10 to 20 animals": share(lambda r: r["animals"] >= 10),
+    }
+
+
+def simulations(pool: ProcessPoolExecutor, save: Save) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = []
+    result: dict[str, Any] = {"nominal": 0.95, "asked_for": SIMULATIONS}
     for row in pool.map(simulated, range(SIMULATIONS), chunksize=5):
         rows.append(row)
-        if len(rows) % 25 == 0:
-            log(f"{len(rows)} of {SIMULATIONS}: coverage {np.mean([r['covered'] for r in rows]):.3f}")
-
-    def share(keep: Any) -> dict[str, float]:
-        kept = [row for row in rows if keep(row)]
-        ratio = np.array([row["count"] / row["animals"] for row in kept])
-        return {
-            "simulations": len(kept), "coverage": round(float(np.mean([row["covered"] for row in kept])), 4),
-            "mean_ratio": round(float(ratio.mean()), 4),
-            "mean_width": round(float(np.mean([row["high"] - row["low"] for row in kept])), 2),
-        }  # fmt: skip
-
-    result: dict[str, Any] = {
-        "coverage": {
-            "all": share(lambda r: True),
-            **{kind: share(lambda r, kind=kind: r["kind"] == kind) for kind in ("captive", "field")},
-            "3 to 5 prints": share(lambda r: r["prints"] <= 5),
-            "6 to 8 prints": share(lambda r: r["prints"] >= 6),
-            "3 to 9 animals": share(lambda r: r["animals"] <= 9),
-            "10 to 20 animals": share(lambda r: r["animals"] >= 10),
-        },
-        "nominal": 0.95,
-    }
+        if len(rows) % 25 == 0 or len(rows) == SIMULATIONS:
+            result["coverage"] = coverage_by_kind(rows)
+            save(result)
+            log(f"{len(rows)} of {SIMULATIONS}: {result['coverage']['all']}")
     result["one_animal_claimed_several"] = float(np.mean(list(pool.map(one_animal, range(100), chunksize=5))))
     widths = list(pool.map(width, [(s, p) for p in (3, 5, 8) for s in range(20)], chunksize=5))
     result["width_by_prints"] = {str(p): float(np.mean([w for q, w in widths if q == p])) for p in (3, 5, 8)}
@@ -282,18 +302,25 @@ def log(line: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path)
-    parser.add_argument("--part", choices=("tables", "simulations", "scale"), action="append")
+    parser.add_argument("--part", choices=PARTS, action="append")
     arguments = parser.parse_args()
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    for part in arguments.part or ("tables", "simulations", "scale"):
+    for part in arguments.part or PARTS:
         start = time.perf_counter()
+        command = f"python benchmarks/identity.py DATA --part {part}"
+
+        def save(figures: dict[str, Any], part: str = part, start: float = start, command: str = command) -> None:
+            """Write what there is so far: a part that is cut short leaves what it had."""
+            write_json(RESULTS / f"identity_{part}.json", frame(command, time.perf_counter() - start, figures))
+
         if part == "scale":
-            figures = scale()
+            save(scale())
         else:
             with ProcessPoolExecutor(max_workers=2) as pool:
-                figures = tables(arguments.data, pool) if part == "tables" else simulations(pool)
-        command = f"python benchmarks/identity.py DATA --part {part}"
-        write_json(RESULTS / f"identity_{part}.json", frame(command, time.perf_counter() - start, figures))
+                if part == "simulations":
+                    save(simulations(pool, save))
+                else:
+                    save((tables if part == "tables" else imputations)(arguments.data, pool, save))
         log(f"{part} done")
 
 
