@@ -1,6 +1,6 @@
 """Who left this print: both methods on the public tiger and puma tables, on simulations, and at scale.
 
-Run: ``python benchmarks/identity.py DATA [--part tables|scale|imputation|simulations]``, where DATA holds ``AmurTiger.csv`` and
+Run: ``python benchmarks/identity.py DATA [--part PART]``, where DATA holds ``AmurTiger.csv`` and
 ``MountainLion.csv`` (footprint tables of the imputation study of Alibhai et al.; not shipped, their licence is not
 stated). Each part writes ``benchmarks/results/identity_<part>.json``; the tables take minutes, the simulations about
 half an hour on two cores.
