@@ -215,9 +215,9 @@ def _say_losses(
     unnamed = sum(not s.image and FRAME not in s.attributes for s in landmarks)
     if unnamed:
         sentences.append(f"{unnamed} specimens without a picture are numbered as frames")
-    spaced = sum(s.id.strip() != s.id for s in landmarks)
+    spaced = sum(one_line(s.id) != s.id or s.id.strip() != s.id for s in landmarks)
     if spaced:
-        sentences.append(f"{spaced} specimen ids lose their outer white space")
+        sentences.append(f"{spaced} specimen ids lose outer white space or control characters")
     changed = sum(bool(s.image) and (one_line(s.image or "") != s.image or s.image.isdigit()) for s in landmarks)
     if changed:
         sentences.append(f"{changed} picture names are numbers or have outer white space: they are read in another way")
