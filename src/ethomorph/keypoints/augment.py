@@ -56,7 +56,7 @@ class Intensity:
     gamma: float = 0.25
     blur: float = 1.0
     noise: float = 0.15
-    blots: float = 0.5
+    blots: float = 1.5
 
 
 def translation(x: float, y: float) -> np.ndarray:
@@ -212,8 +212,8 @@ def blots(rng: np.random.Generator, scales: list[np.ndarray], factors: list[floa
     height, width = scales[0].shape
     half = (np.array([width, height]) - 1) / 2
     for _ in range(rng.poisson(intensity.blots)):
-        centre, angle = (rng.uniform(-1, 1, 2) * half) / min(factors), float(rng.uniform(0, 180))
-        axes = rng.uniform(1.0, max(2.0, min(height, width) / 10), 2)
+        centre, angle = rng.uniform(-1, 1, 2) * half / rng.choice(factors), float(rng.uniform(0, 180))
+        axes = np.exp(rng.uniform(0, np.log(max(2.0, min(height, width) / 10)), 2))  # small ones are the common ones
         level = float(rng.uniform(0, 1) ** 2 if rng.random() < 0.8 else rng.uniform(0.5, 1))
         for picture, factor in zip(scales, factors, strict=True):
             place = tuple(round(float(v) * 16) for v in half + centre * factor)

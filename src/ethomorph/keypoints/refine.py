@@ -19,7 +19,7 @@ from ethomorph.keypoints.networks import Encoder, UNet
 from ethomorph.keypoints.template import robust_similarity
 
 GEOMETRY = Geometry(rotation_deg=10, scale=0.1, stretch=0.05, elastic=0.7, elastic_reach=24)
-INTENSITY = Intensity(blots=1.0)
+INTENSITY = Intensity()
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 
 from ethomorph.keypoints import augment
 
-LEAST_REACH = 0.02  # of the mean shape's size: the least doubt about where a landmark lies
+LEAST_REACH = 0.01  # of the mean shape's size: the least doubt about where a landmark lies
 
 
 @dataclass(frozen=True)
