@@ -148,3 +148,28 @@ def test_similarity_recovers_rotation_and_scale():
     matrix = 1.7 * np.array([[np.cos(0.8), -np.sin(0.8)], [np.sin(0.8), np.cos(0.8)]])
     np.testing.assert_allclose(similarity_matrices(source, (source @ matrix.T + 5)[None])[0], matrix, atol=1e-6)
     np.testing.assert_array_equal(similarity_matrices(source[:1], source[None, :1])[0], np.eye(2))
+
+
+def test_a_dat_from_elsewhere_predicts_pictures(trained, tmp_path, capsys):
+    from PIL import Image
+
+    from ethomorph.cli.app import execute
+    from ethomorph.formats.registry import read_landmarks
+
+    predictor, images, path = trained
+    Image.fromarray(images[0]).save(tmp_path / "a.png")
+    out = tmp_path / "found.tps"
+    assert execute(["predict", str(path), str(tmp_path / "a.png"), "--out", str(out), "--quiet"]) == 0
+    found = read_landmarks(out, images=tmp_path).array()[0]
+    whole = dlib.rectangle(0, 0, images[0].shape[1] - 1, images[0].shape[0] - 1)
+    theirs = np.array([(p.x, p.y) for p in predictor(images[0], whole).parts()])[numeric_order(12)]
+    assert np.linalg.norm(found - theirs, axis=1).mean() < 10
+    assert "no detector" in capsys.readouterr().err
+
+
+def test_a_dat_that_is_none_is_refused_in_a_line(tmp_path, capsys):
+    from ethomorph.cli.app import execute
+
+    (tmp_path / "bad.dat").write_bytes(b"not a predictor")
+    assert execute(["predict", str(tmp_path / "bad.dat"), "x.png", "--out", str(tmp_path / "o.tps")]) == 2
+    assert "bad.dat" in capsys.readouterr().err

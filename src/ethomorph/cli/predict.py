@@ -11,7 +11,7 @@ from ethomorph.cli.output import Json, Quiet, print_json, say, say_all, show_war
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run's folder, or its study for the newest run.")],
+    run: Annotated[Path, typer.Argument(help="A run's folder, its study for the newest run, or a dlib .dat.")],
     inputs: Annotated[list[str], typer.Argument(metavar="INPUT...", help="Pictures: files, folders or patterns.")],
     out: Annotated[Path, typer.Option("--out", help="The file to write: .tps, .csv, .xml, .mrk.json, .slp, ...")],
     sheet: Annotated[Path | None, typer.Option("--sheet", help="Also draw an overlay sheet, a PNG.")] = None,

@@ -249,6 +249,31 @@ class LandmarkRegressor:
         estimator.notes_ = list(estimator.model_.notes_)
         return estimator
 
+    @classmethod
+    def from_dat(cls, path: str | Path, *, names: Sequence[str] | None = None, text_order: bool = True) -> Self:
+        """A regressor around a dlib ``.dat`` such as ml-morph's and LizardMorph's; no detector comes with it.
+
+        Parameters
+        ----------
+        names : of the landmarks in numeric order; the numbers 0, 1, 2 ... by default.
+        text_order : see `ErtModel.from_dat`.
+
+        Raises
+        ------
+        FormatError : not a whole shape predictor, or another number of landmarks.
+        """
+        from ethomorph.keypoints.ert import ErtModel
+
+        estimator = cls(method="ert", shape_prior=False)
+        estimator.model_ = ErtModel.from_dat(path, landmarks=names, text_order=text_order)
+        estimator.names_, estimator.edges_, estimator.symmetry_ = estimator.model_.names_, [], []
+        estimator.prior_ = None
+        estimator.notes_ = [
+            *estimator.model_.notes_,
+            "no detector comes with it: each picture is taken as one specimen that fills it",
+        ]
+        return estimator
+
     def _new_model(self) -> HeatmapModel | ErtModel:
         if self.method == "heatmap":
             from ethomorph.keypoints.heatmap import HeatmapModel

@@ -263,17 +263,39 @@ def predict_new(
             )
         table = landmark_distances(predicted, section.distances)
         write_text(distances, table.to_csv(index=False))
-    notes += write_landmarks(predicted, out)
+    notes += write_predictions(predicted, out, sheet)
+    return told(predicted, out, notes, model.skipped_ if skip_bad else [])
+
+
+def predict_by_dat(
+    dat: Path, inputs: list[str], *, out: Path, sheet: Path | None, skip_bad: bool, progress: bool
+) -> dict[str, Any]:
+    """Predict pictures with a dlib shape predictor from elsewhere, such as ml-morph's ``predictor.dat``."""
+    format_for_writing(out)
+    model = LandmarkRegressor.from_dat(dat)
+    predicted = model.predict(inputs, progress=progress, on_error="report" if skip_bad else "raise")
+    notes = [*model.notes_, *predicted.notes, *write_predictions(predicted, out, sheet)]
+    return told(predicted, out, notes, model.skipped_ if skip_bad else [])
+
+
+def write_predictions(predicted: LandmarkSet, out: Path, sheet: Path | None) -> list[str]:
+    """Write landmarks and their overlay sheet; returns what the format could not hold."""
+    notes = write_landmarks(predicted, out)
     if sheet is not None:
         from ethomorph.keypoints.draw import draw_sheet
 
         draw_sheet(predicted, sheet)
+    return notes
+
+
+def told(predicted: LandmarkSet, out: Path, notes: list[str], skipped: list[str]) -> dict[str, Any]:
+    """What a prediction reports of itself."""
     missing = sum(s.attributes.get("status") == "not found" for s in predicted)
     return {
         "out": str(out),
         "images": len(predicted.image_paths()),
         "found": len(predicted) - missing,
         "not_found": missing,
-        "skipped": model.skipped_ if skip_bad else [],
+        "skipped": skipped,
         "notes": notes,
     }
