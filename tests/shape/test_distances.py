@@ -47,5 +47,5 @@ def test_unknown_landmarks_and_scales_are_refused():
         landmark_distances(landmarks, PAIRS, mm_per_px=-1)
     with pytest.raises(LabelError, match="2 scales for 1"):
         landmark_distances(landmarks, PAIRS, mm_per_px=[0.1, 0.2])
-    with pytest.raises(LabelError, match="unit 'furlong'"):
+    with pytest.raises(LabelError, match="specimen fish: 'furlong' is no unit"):
         landmark_distances(LandmarkSet([fish(scale=1.0, unit="furlong")], names=list("abc")), PAIRS)

@@ -13,6 +13,7 @@ import numpy as np
 from ethomorph.core.errors import LabelError
 from ethomorph.core.landmarks import LandmarkSet
 from ethomorph.core.prints import PrintTable
+from ethomorph.core.units import millimetres
 from ethomorph.identity.recipe import Recipe, Step
 
 RIGHT = {"right", "r", "rh", "rf", "right hind", "right front"}
@@ -149,7 +150,4 @@ def _cm(scale: float | None, unit: str, given: float | None, label: str, place: 
                 f"specimen {label} has no scale", place=place, fix="digitise the scale bar or give cm per px"
             )
         return given
-    factors = {"mm": 0.1, "cm": 1.0, "m": 100.0}
-    if unit not in factors:
-        raise LabelError(f"specimen {label} has its scale in {unit!r}", place=place, fix="use mm, cm or m")
-    return scale * factors[unit]
+    return scale * millimetres(unit, place=f"{place}, specimen {label}") / 10

@@ -14,6 +14,7 @@ import numpy as np
 
 from ethomorph.core.errors import ImageError, LabelError
 from ethomorph.core.landmarks import LandmarkSet, Specimen
+from ethomorph.core.units import millimetres
 
 AGREEMENT = 0.02
 """Two sources of a scale that differ by more than this share are reported: above the reading error of a ruler."""
@@ -22,7 +23,6 @@ LISTED = 3
 """Disagreements that are told one by one before they are only counted."""
 
 Source = Literal["given", "ruler", "file", "dicom"]
-_MM = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 0.001, "µm": 0.001, "micron": 0.001, "in": 25.4, "inch": 25.4}
 _SAID = {
     "given": "the given scale",
     "ruler": "the ruler's landmarks",
@@ -142,13 +142,6 @@ def in_mm(landmarks: LandmarkSet) -> np.ndarray:
     """
     factor = [np.nan if s.scale is None else s.scale * millimetres(s.unit) for s in landmarks]
     return landmarks.array() * np.asarray(factor, float).reshape(-1, 1, 1)
-
-
-def millimetres(unit: str) -> float:
-    """How many mm a unit of length has; raises LabelError for an unknown unit."""
-    if unit.strip().lower() not in _MM:
-        raise LabelError(f"{unit!r} is no unit of length known here", fix=f"use one of {', '.join(_MM)}")
-    return _MM[unit.strip().lower()]
 
 
 def refuse_no_scale(value: float, place: str) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from ethomorph.core.errors import LabelError
 from ethomorph.core.landmarks import LandmarkSet
 from ethomorph.core.metric import Metric
+from ethomorph.core.units import millimetres
 from ethomorph.keypoints.metrics import (
     detection_metrics,
     distances,
@@ -26,7 +27,6 @@ from ethomorph.keypoints.metrics import (
     success,
 )
 from ethomorph.keypoints.pairing import Pairing, pair_specimens, picture_key, second_coding
-from ethomorph.keypoints.scale import millimetres
 from ethomorph.statistics.intervals import clustered_interval, clustered_proportion
 
 THRESHOLDS_PX = (2.0, 5.0, 10.0, 20.0)

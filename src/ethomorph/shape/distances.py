@@ -9,11 +9,10 @@ import numpy as np
 
 from ethomorph.core.errors import LabelError
 from ethomorph.core.landmarks import LandmarkSet, Specimen
+from ethomorph.core.units import millimetres
 
 if TYPE_CHECKING:
     import pandas
-
-MM_PER_UNIT = {"mm": 1.0, "cm": 10.0, "m": 1000.0, "um": 1e-3, "µm": 1e-3, "inch": 25.4, "in": 25.4}
 
 
 def landmark_distances(
@@ -100,10 +99,7 @@ def refuse_unknown_names(landmarks: LandmarkSet, pairs: Mapping[str, tuple[str, 
 def _own_scale(specimen: Specimen, source: str) -> float | None:
     if specimen.scale is None:
         return None
-    if specimen.unit not in MM_PER_UNIT:
-        raise LabelError(
-            f"specimen {specimen.label}: unit {specimen.unit!r}", place=source, fix=f"use {', '.join(MM_PER_UNIT)}"
-        )
+    unit = millimetres(specimen.unit, place=f"{source}, specimen {specimen.label}".lstrip(", "))
     if not (np.isfinite(specimen.scale) and specimen.scale > 0):
         raise LabelError(f"specimen {specimen.label}: scale {specimen.scale}", place=source, fix="give mm per px")
-    return specimen.scale * MM_PER_UNIT[specimen.unit]
+    return specimen.scale * unit
