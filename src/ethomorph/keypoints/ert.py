@@ -7,16 +7,14 @@ spread. Boxes from annotations are used for training only, unless `fit_boxes` is
 from __future__ import annotations
 
 import os
-import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import tomli_w
 
 from ethomorph.core.errors import FormatError, LabelError
-from ethomorph.core.files import atomic_path, write_text
+from ethomorph.core.model_files import damage_named, read_arrays, read_facts, write_arrays, write_facts
 from ethomorph.keypoints.boxes import distinct, jittered, landmark_box
 from ethomorph.keypoints.cascade import Cascade
 from ethomorph.keypoints.dat import read_dat, write_dat
@@ -191,39 +189,31 @@ class ErtModel:
 
     def save(self, folder: str | Path) -> Path:
         """Write ``model.safetensors`` and ``model.toml``; returns the folder."""
-        from safetensors.numpy import save_file
-
         folder = Path(folder)
         arrays = {f"cascade.{name}": array for name, array in self.cascade_.to_arrays().items()}
         if self.detector_ is not None:
-            arrays |= {f"detector.{name}": np.array(a, order="C") for name, a in self.detector_.to_arrays().items()}
-        with atomic_path(folder / "model.safetensors") as temporary:
-            save_file(arrays, temporary)
+            arrays |= {f"detector.{name}": array for name, array in self.detector_.to_arrays().items()}
+        write_arrays(folder / "model.safetensors", arrays)
         facts: dict[str, Any] = {
             "method": "ert", "names": self.names_, "notes": self.notes_, "settings": self.settings.to_dict(),
         }
-        write_text(folder / "model.toml", tomli_w.dumps(facts))
+        write_facts(folder / "model.toml", facts)
         return folder
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
         """The inverse of `save`; raises FormatError for a damaged folder."""
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
         folder = Path(folder)
-        try:
-            facts = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))
-            arrays = load_file(folder / "model.safetensors")
+        facts, arrays = read_facts(folder / "model.toml"), read_arrays(folder / "model.safetensors")
+        with damage_named(folder / "model.toml"):
             model = cls(settings=ErtSettings.from_dict(facts["settings"]))
             model.names_, model.notes_ = [str(n) for n in facts["names"]], [str(n) for n in facts["notes"]]
+        with damage_named(folder / "model.safetensors"):
             model.cascade_ = Cascade.from_arrays(_under("cascade.", arrays))
             detector = _under("detector.", arrays)
             model.detector_ = Detector.from_arrays(detector) if detector else None
             if len(model.names_) != model.cascade_.landmarks:
                 raise ValueError(f"{len(model.names_)} names for {model.cascade_.landmarks} landmarks")
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            raise FormatError(f"not a whole ert model ({error})", place=folder, fix="train it again") from None
         return model
 
     @classmethod

@@ -6,7 +6,6 @@ How the methods work is not known here.
 
 from __future__ import annotations
 
-import tomllib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from ethomorph.core.errors import FormatError, ImageError, InputError, LabelError, StudyError
-from ethomorph.core.files import write_text
+from ethomorph.core.errors import ImageError, InputError, LabelError, StudyError
 from ethomorph.core.landmarks import LandmarkSet, Specimen
+from ethomorph.core.model_files import damage_named, read_arrays, read_facts, write_arrays, write_facts
 from ethomorph.keypoints.data import Found, by_picture
 from ethomorph.keypoints.enhance import Enhancement
 
@@ -199,32 +198,25 @@ class LandmarkRegressor:
 
     def save(self, folder: str | Path) -> Path:
         """Write the model as a folder of readable settings and safetensors; returns the folder."""
-        import tomli_w
-
         refuse_unfitted(self)
         folder = Path(folder)
         self.model_.save(folder)
         if self.prior_ is not None:
-            from safetensors.numpy import save_file
-
-            from ethomorph.core.files import atomic_path
-
-            with atomic_path(folder / "prior.safetensors") as temporary:
-                save_file({name: np.array(a, order="C") for name, a in self.prior_.to_arrays().items()}, temporary)
+            write_arrays(folder / "prior.safetensors", self.prior_.to_arrays())
         facts = self.resolved() | {
             "names": list(self.names_),
             "edges": [list(edge) for edge in self.edges_],
             "symmetry": [list(pair) for pair in self.symmetry_],
         }
-        write_text(folder / "estimator.toml", tomli_w.dumps(without_none(facts)))
+        write_facts(folder / "estimator.toml", without_none(facts))
         return folder
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "auto") -> Self:
         """The inverse of `save`; raises FormatError for a folder that is none, or damaged."""
         folder = Path(folder)
-        try:
-            facts = tomllib.loads((folder / "estimator.toml").read_text(encoding="utf-8"))
+        facts = read_facts(folder / "estimator.toml")
+        with damage_named(folder / "estimator.toml"):
             estimator = cls(
                 method=facts["method"], settings=facts["settings"], enhancement=facts["enhancement"],
                 shape_prior=facts["shape_prior"], not_anatomy=facts["not_anatomy"], seed=facts["seed"], device=device,
@@ -232,11 +224,6 @@ class LandmarkRegressor:
             estimator.names_ = [str(name) for name in facts["names"]]
             estimator.edges_ = [(int(a), int(b)) for a, b in facts["edges"]]
             estimator.symmetry_ = [(int(a), int(b)) for a, b in facts["symmetry"]]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            if isinstance(error, InputError) and not isinstance(error, StudyError):
-                raise
-            said = " ".join(str(error).split())[:200]
-            raise FormatError(f"not a saved model ({said})", place=folder, fix="give a run's model folder") from None
         if estimator.method == "heatmap":
             from ethomorph.keypoints.heatmap import HeatmapModel
 
@@ -427,15 +414,10 @@ def load_prior(path: Path) -> ShapePrior | None:
     """The shape prior saved beside a model, or None where there is none."""
     if not path.exists():
         return None
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
-
     from ethomorph.keypoints.prior import ShapePrior
 
-    try:
-        return ShapePrior.from_arrays(load_file(path))
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise FormatError(f"not a whole shape prior ({error})", place=path, fix="train again") from None
+    with damage_named(path):
+        return ShapePrior.from_arrays(read_arrays(path))
 
 
 def without_none(value: Any) -> Any:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import time
-import tomllib
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,8 +18,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from ethomorph.core.errors import FormatError, LabelError
-from ethomorph.core.files import atomic_path, write_json, write_text
+from ethomorph.core.errors import LabelError
+from ethomorph.core.files import write_json
+from ethomorph.core.model_files import damage_named, read_arrays, read_facts, write_arrays, write_facts
 from ethomorph.keypoints.data import Found, Picture
 from ethomorph.keypoints.heatmap_settings import HeatmapSettings
 from ethomorph.keypoints.template import Template, robust_similarity, size_of
@@ -215,12 +215,9 @@ class HeatmapModel:
 
     def save(self, folder: str | Path) -> Path:
         """Write ``model.safetensors`` and ``model.toml``; returns the folder."""
-        import tomli_w
-        from safetensors.torch import save_file
-
         folder = Path(folder)
-        with atomic_path(folder / "model.safetensors") as temporary:
-            save_file({name: value.contiguous() for name, value in self._stages.state_dict().items()}, temporary)
+        weights = {name: value.numpy(force=True) for name, value in self._stages.state_dict().items()}
+        write_arrays(folder / "model.safetensors", weights)
         facts = {
             "method": "heatmap",
             "names": self.names_,
@@ -233,20 +230,19 @@ class HeatmapModel:
             "reach": self.template_.reach.tolist(),
             "settings": self.settings.to_dict(),
         }
-        write_text(folder / "model.toml", tomli_w.dumps(facts))
+        write_facts(folder / "model.toml", facts)
         return folder
 
     @classmethod
     def load(cls, folder: str | Path, *, device: str = "auto") -> Self:
         """The inverse of `save`; raises FormatError for a damaged folder."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
+        import torch
 
         from ethomorph.keypoints.stages import Stages
 
         folder = Path(folder)
-        try:
-            facts = tomllib.loads((folder / "model.toml").read_text(encoding="utf-8"))
+        facts, arrays = read_facts(folder / "model.toml"), read_arrays(folder / "model.safetensors")
+        with damage_named(folder / "model.toml"):
             model = cls(settings=HeatmapSettings.from_dict(facts["settings"]), device=device)
             model.names_, model.notes_ = [str(n) for n in facts["names"]], [str(n) for n in facts["notes"]]
             mean, reach = np.array(facts["mean_shape"], dtype=float), np.array(facts["reach"], dtype=float)
@@ -258,10 +254,8 @@ class HeatmapModel:
                 len(model.names_), model.resolved(), several=model.specimens_ > 1, levels=model.template_.levels,
                 pretrained=False,
             )  # fmt: skip
-            stages.load_state_dict(load_file(folder / "model.safetensors"))
-        except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-            said = " ".join(str(error).split())[:200]
-            raise FormatError(f"not a whole heatmap model ({said})", place=folder, fix="train it again") from None
+        with damage_named(folder / "model.safetensors"):
+            stages.load_state_dict({name: torch.from_numpy(array) for name, array in arrays.items()})
         model._stages = channels_last(stages)
         model.result_ = None
         return model
