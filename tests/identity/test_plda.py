@@ -60,7 +60,7 @@ def partitions(number):
 
 
 def test_sampler_has_the_enumerated_posterior(model, trails, monkeypatch):
-    monkeypatch.setattr(posterior, "_draw_concentration", lambda *_: 2.0)
+    monkeypatch.setattr(posterior, "draw_concentration", lambda *_: 2.0)
     log, counts = [], []
     for codes in partitions(5):
         terms = [

@@ -40,6 +40,18 @@ def cut_to_number(tree: np.ndarray, number: int) -> np.ndarray:
     return _in_order(fcluster(tree, number, "maxclust")) if len(tree) else np.zeros(1, dtype=int)
 
 
+def sorted_tree(tree: np.ndarray, leaves: int) -> np.ndarray:
+    """A linkage with its merges in order of height, as SciPy expects; nodes renumbered."""
+    order = np.argsort(tree[:, 2], kind="stable")
+    new = np.empty(len(tree))
+    new[order] = np.arange(len(tree)) + leaves
+    renamed = tree[order].copy()
+    for column in (0, 1):
+        inner = renamed[:, column] >= leaves
+        renamed[inner, column] = new[renamed[inner, column].astype(int) - leaves]
+    return renamed
+
+
 def height_for(tree: np.ndarray, number: int) -> float:
     """The middle of the heights at which the tree has `number` clusters."""
     heights = np.concatenate([[0.0], np.sort(tree[:, 2]), [1.1 * tree[-1, 2] + 1e-9]])

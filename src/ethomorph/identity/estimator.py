@@ -16,11 +16,19 @@ from scipy.special import expit
 
 from ethomorph.core.errors import FormatError, LabelError
 from ethomorph.core.files import atomic_path, write_text
+from ethomorph.core.metric import Metric
 from ethomorph.core.prints import PrintTable
-from ethomorph.identity import checks
+from ethomorph.identity import checks, crowd
 from ethomorph.identity.clustering import cut_at_height, cut_to_number, grow_tree, height_for, learn_cut
 from ethomorph.identity.fit import DEFAULT, PRESETS, compare_pairs
-from ethomorph.identity.holdout import Calibration, CountError, calibrate, leave_animals_out, measure_count_error
+from ethomorph.identity.holdout import (
+    Calibration,
+    CountError,
+    calibrate,
+    leave_animals_out,
+    measure_count_error,
+    pooled_variance,
+)
 from ethomorph.identity.impute import Imputer
 from ethomorph.identity.plda import TwoCovariance
 from ethomorph.identity.posterior import sample_partitions
@@ -29,6 +37,18 @@ from ethomorph.statistics.counts import count_interval
 
 MANY = 600
 """Above this many trails the posterior is sampled more briefly."""
+
+CROWD = 4000
+"""Above this many trails a table of all trails by all animals would not fit."""
+
+FAR_BEYOND = 3
+"""Counts of so many times the reference animals are beyond what held-out animals can vouch for."""
+
+UNLIKENESS = "unlikeness: 0 surely one animal, 1 surely two"
+
+HELD_OUT_REPLICAS = 3
+"""Replicas of the model in each round of held-out animals, so that the excess error of its counts is in excess of all
+that the interval knows already."""
 
 
 class Identifier:
@@ -120,28 +140,33 @@ class Identifier:
         )
         if not self.count_error_.rounds and not found.in_sample:
             found.warnings.append("too few reference animals to measure the count's error: a usual one was assumed")
+        if (found.individuals.value or 0) > FAR_BEYOND * len(np.unique(self.reference_.animal)):
+            found.warnings.append(
+                f"many more animals than the {len(np.unique(self.reference_.animal))} learned from: the interval of "
+                "the count was never tried at this size"
+            )
         return found
 
     # ------------------------------------------------------------------ two-covariance model and posterior
 
     def _learn_plda(self, values: np.ndarray, animal: np.ndarray, trail: np.ndarray, generator: Any) -> None:
-        self.model_ = TwoCovariance.fit(values, animal, trail)
-        number = len(np.unique(animal))
-        self.replicas_ = [
-            TwoCovariance.fit(values, animal, trail, weights=generator.dirichlet(np.ones(number)))
-            for _ in range(self.replicas)
-        ]
+        self.model_, *self.replicas_ = _models(values, animal, trail, self.replicas, generator)
         scores, same, counted, variance, truth = [], [], [], [], []
         for rows, left in leave_animals_out(animal, generator):
-            model = TwoCovariance.fit(values[rows], animal[rows], trail[rows])
-            trails = model.summarise(values[left], trail[left])
+            models = _models(values[rows], animal[rows], trail[rows], min(self.replicas, HELD_OUT_REPLICAS), generator)
+            trails = models[0].summarise(values[left], trail[left])
             owner = animal[left][np.unique(trail[left], return_index=True)[1]]
             upper = np.triu_indices(len(trails), 1)
-            scores.append(model.pair_scores(trails)[upper])
+            scores.append(models[0].pair_scores(trails)[upper])
             same.append((owner[:, None] == owner)[upper])
-            draws = sample_partitions(model, trails, generator, draws=20, burn_in=15).counts
+            draws = np.stack(
+                [
+                    sample_partitions(m, m.summarise(values[left], trail[left]), generator, draws=15, burn_in=15).counts
+                    for m in models
+                ]
+            )
             counted.append(np.median(draws))
-            variance.append(draws.var())
+            variance.append(pooled_variance(draws))
             truth.append(len(np.unique(owner)))
         self.calibration_ = calibrate(np.concatenate(scores), np.concatenate(same)) if scores else Calibration()
         self.count_error_ = measure_count_error(np.array(counted), np.array(variance), np.array(truth))
@@ -151,6 +176,8 @@ class Identifier:
     def _predict_plda(self, values: np.ndarray, survey: PrintTable) -> Identification:
         trails = self.model_.summarise(values, survey.trail)
         number, generator = len(trails), np.random.default_rng(self.seed + 1)
+        if number > CROWD:
+            return self._predict_crowd(values, survey)
         scores = self.calibration_(self.model_.pair_scores(trails))
         start = cut_at_height(grow_tree(scores.max() - scores), float(scores.max())) if number > MANY else None
         models = [self.model_, *self.replicas_][: None if number <= MANY else 4]
@@ -162,23 +189,44 @@ class Identifier:
             counts.append(drawn.counts)
             together += drawn.together / len(models)
         pooled = np.concatenate(counts)
-        error = self.count_error_
-        individuals = count_interval(
-            pooled,
-            overdispersion=error.overdispersion,
-            freedom=max(error.rounds - 1, 3),
-            largest=number,
-            unit="animals",
-        )
+        individuals = self._count(pooled, number)
         tree = grow_tree(_unlikeness(scores, together))
         individual = cut_to_number(tree, int(individuals.value or 1))
         return Identification(
             trails=survey.trails, individual=individual, probability=membership(individual, together),
             individuals=individuals, scores=scores, tree=tree, cut=height_for(tree, int(individual.max()) + 1),
-            height="unlikeness: 0 surely one animal, 1 surely two", method="plda",
-            in_sample=False, variables=self.variables_,
+            height=UNLIKENESS, method="plda", in_sample=False, variables=self.variables_,
             usage=_usage(self.model_), draws=pooled,
         )  # fmt: skip
+
+    def _predict_crowd(self, values: np.ndarray, survey: PrintTable) -> Identification:
+        """As `_predict_plda` for so many trails that the table of all pairs is made once and in single precision."""
+        trails = self.model_.summarise(values, survey.trail)
+        generator = np.random.default_rng(self.seed + 1)
+        drawn = [crowd.sample_crowd(self.model_, trails, generator, draws=4, burn_in=12)]
+        for model in self.replicas_[:2]:
+            summary = model.summarise(values, survey.trail)
+            drawn.append(crowd.sample_crowd(model, summary, generator, draws=4, burn_in=3, start=drawn[0][-1]))
+        every = np.concatenate(drawn)
+        scores = crowd.all_pair_scores(self.model_, trails, self.calibration_.slope, self.calibration_.offset)
+        counts = every.max(axis=1) + 1
+        individuals = self._count(counts, len(trails))
+        tree = crowd.two_storey_tree(scores, every, crowd.best_draw(every))
+        individual = cut_to_number(tree, int(individuals.value or 1))
+        return Identification(
+            trails=survey.trails, individual=individual, probability=crowd.membership_of_draws(every, individual),
+            individuals=individuals, scores=scores, tree=tree, cut=height_for(tree, int(individual.max()) + 1),
+            height=UNLIKENESS, method="plda", in_sample=False, variables=self.variables_,
+            usage=_usage(self.model_), draws=counts,
+        )  # fmt: skip
+
+    def _count(self, draws: np.ndarray, trails: int) -> Metric:
+        """The number of animals from drawn counts, as wide as counts of held-out animals were wrong."""
+        error = self.count_error_
+        freedom = max(error.rounds - 1, 3)
+        return count_interval(
+            draws, overdispersion=error.overdispersion, freedom=freedom, largest=trails, unit="animals"
+        )
 
     # ------------------------------------------------------------------ pairwise reference-centroid method
 
@@ -223,10 +271,7 @@ class Identifier:
         scores = calibration(-np.log1p(pairs.distance))
         tree = grow_tree(np.log1p(pairs.distance), method="ward")
         draws = np.array([cut_at_height(tree, max(cut + miss, 0.0)).max() + 1 for miss in [0.0, *misses]])
-        individuals = count_interval(
-            draws, overdispersion=self.count_error_.overdispersion,
-            freedom=max(self.count_error_.rounds - 1, 3), largest=len(survey.trails), unit="animals",
-        )  # fmt: skip
+        individuals = self._count(draws, len(survey.trails))
         number = int(individuals.value or 1)
         individual = cut_to_number(tree, number)
         prior = -np.log(max(number - 1, 1))  # two trails at random share one of `number` animals
@@ -308,6 +353,15 @@ class Identifier:
 
     def _settings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in ("method", "species", "imputation", "replicas", "seed")}
+
+
+def _models(
+    values: np.ndarray, animal: np.ndarray, trail: np.ndarray, replicas: int, generator: np.random.Generator
+) -> list[TwoCovariance]:
+    """The model, and `replicas` of it fitted to Bayesian-bootstrap weights of the animals."""
+    number = len(np.unique(animal))
+    weights = [None, *(generator.dirichlet(np.ones(number)) for _ in range(replicas))]
+    return [TwoCovariance.fit(values, animal, trail, weights=weight) for weight in weights]
 
 
 def _unlikeness(scores: np.ndarray, together: np.ndarray) -> np.ndarray:

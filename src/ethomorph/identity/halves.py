@@ -12,6 +12,7 @@ import numpy as np
 
 from ethomorph.core.errors import LabelError
 from ethomorph.core.prints import PrintTable
+from ethomorph.identity.clustering import sorted_tree
 from ethomorph.identity.estimator import Identifier
 from ethomorph.identity.plda import SMALLEST_REFERENCE
 from ethomorph.identity.result import Identification
@@ -89,16 +90,4 @@ def _one_tree(a: Identification, b: Identification, place: list[np.ndarray]) -> 
         offset += len(tree)
     roots = [total + sizes[0] - 2, total + sizes[0] + sizes[1] - 3]
     rows.append([*roots, 1.05 * max(a.tree[-1, 2], stretched[-1, 2], a.cut), total])
-    return _sorted(np.array(rows, dtype=float), total), a.cut
-
-
-def _sorted(tree: np.ndarray, leaves: int) -> np.ndarray:
-    """The linkage with its merges in order of height, as SciPy expects; nodes renumbered."""
-    order = np.argsort(tree[:, 2], kind="stable")
-    new = np.empty(len(tree))
-    new[order] = np.arange(len(tree)) + leaves
-    renamed = tree[order].copy()
-    for column in (0, 1):
-        inner = renamed[:, column] >= leaves
-        renamed[inner, column] = new[renamed[inner, column].astype(int) - leaves]
-    return renamed
+    return sorted_tree(np.array(rows, dtype=float), total), a.cut

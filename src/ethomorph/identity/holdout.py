@@ -94,6 +94,18 @@ def calibrate(scores: np.ndarray, same: np.ndarray, *, scale: float = 1.0) -> Ca
     return Calibration(float(scale * np.exp(best[0])), float(best[1]))
 
 
+def pooled_variance(draws: np.ndarray) -> float:
+    """Variance of counts (models, draws) over models that are equally likely: within each, and between their means.
+
+    Examples
+    --------
+    >>> pooled_variance(np.array([[4, 6], [6, 8]]))
+    3.0
+    """
+    between = draws.mean(axis=1).var(ddof=1) if len(draws) > 1 else 0.0
+    return float(draws.var(axis=1).mean() + between)
+
+
 def measure_count_error(counted: np.ndarray, variance: np.ndarray, truth: np.ndarray) -> CountError:
     """Mean squared error of counts over the truth, less the variance that the method itself stated; not below 0.
 

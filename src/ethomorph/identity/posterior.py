@@ -115,14 +115,14 @@ def sample_partitions(
                 size[k] += sign
                 refresh(k)
         animals = int((size > 0).sum())
-        concentration = _draw_concentration(animals, number, generator)
+        concentration = draw_concentration(animals, number, generator)
         if sweep >= burn_in:
             counts.append(animals)
             together += who[:, None] == who
     return Partitions(np.array(counts), together / np.float32(draws), who)
 
 
-def _draw_concentration(animals: int, trails: int, generator: np.random.Generator) -> float:
+def draw_concentration(animals: int, trails: int, generator: np.random.Generator) -> float:
     """The concentration given the number of animals, on a grid with a log-uniform prior."""
     grid = _CONCENTRATION * trails
     log = animals * np.log(grid) + gammaln(grid) - gammaln(grid + trails)
