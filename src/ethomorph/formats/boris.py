@@ -26,8 +26,8 @@ NO_FOCAL = "No focal subject"
 COLUMNS = (
     "Observation id", "Observation date", "Description", "Observation type", "Source", "Time offset (s)",
     "Coding duration", "Media duration (s)", "FPS (frame/s)", "Subject",
-    "Observation duration by subject by observation", "Behavior", "Behavioral category", "Modifier #1", "Behavior type", "Start (s)", "Stop (s)", "Duration (s)",
-    "Media file name", "Comment start", "Comment stop",
+    "Observation duration by subject by observation", "Behavior", "Behavioral category", "Modifier #1",
+    "Behavior type", "Start (s)", "Stop (s)", "Duration (s)", "Media file name", "Comment start", "Comment stop",
 )  # fmt: skip
 FACTS = ("Observation date", "Description", "Source")
 MAX_UNPACKED = 512 * 2**20
