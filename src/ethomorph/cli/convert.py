@@ -26,16 +26,34 @@ def convert(
     target_format: Annotated[
         str | None, typer.Option("--to", help="Format of OUT, where its name does not tell.")
     ] = None,
+    spacing: Annotated[
+        str | None, typer.Option("--spacing", help="Volumes: X,Y,Z in mm, where the file holds none or a wrong one.")
+    ] = None,
+    downsample: Annotated[
+        int, typer.Option("--downsample", min=1, help="TIFF stacks: mean over cubes of so many voxels a side.")
+    ] = 1,
+    log: Annotated[
+        Path | None, typer.Option("--log", help="TIFF stacks: scanner log or MorphoSource table with the spacing.")
+    ] = None,
+    grid: Annotated[
+        Path | None, typer.Option("--grid", help="Volumes: bring the result onto this volume's grid, by header.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Convert landmarks between any two formats; says what the target cannot hold.
+    """Convert landmarks or volumes between any two formats; says what the target cannot hold.
 
-    Example: `ethomorph convert wings.tps wings.xml --images photos`
+    Examples: `ethomorph convert wings.tps wings.xml --images photos`,
+    `ethomorph convert slices/ head.nrrd --spacing 0.02,0.02,0.02 --downsample 2`
     """
     show_warnings_plainly()
     from ethomorph.formats.registry import convert as convert_file
+    from ethomorph.formats.volumes import convert_volume, is_volume, parse_spacing
 
-    notes = convert_file(source, target, images=images, gaps=gaps, from_=source_format, to=target_format)
+    if source_format is None and target_format is None and is_volume(source):
+        size = parse_spacing(spacing)
+        notes = convert_volume(source, target, spacing=size, downsample=downsample, log=log, grid=grid)
+    else:
+        notes = convert_file(source, target, images=images, gaps=gaps, from_=source_format, to=target_format)
     if json:
         print_json({"out": str(target), "notes": notes})
         return
