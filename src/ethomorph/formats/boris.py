@@ -86,7 +86,9 @@ def read_aggregated(path: str | Path) -> EventLog:
                 f"no column {needed!r}, so not BORIS's aggregated events", place=path,
                 fix="export them by Observations > Export events > Aggregated events",
             )  # fmt: skip
-    events, ends, begins = [], defaultdict(float), defaultdict(float)
+    events: list[Event] = []
+    ends: dict[str, float] = defaultdict(float)
+    begins: dict[str, float] = defaultdict(float)
     facts: dict[str, dict[str, str]] = defaultdict(dict)
     for line, cells in rows[1:]:
         cells = cells + [""] * (len(header) - len(cells))

@@ -145,7 +145,7 @@ class Scene:
             picture[self.hidden] = cover[self.hidden]
         noise = np.empty(picture.shape[:2], np.int16)
         cv2.setRNGSeed((self.seed * 1_000_003 + frame) % 2**31)
-        cv2.randn(noise, 0, self.light.noise)
+        cv2.randn(noise, np.zeros(1), np.full(1, self.light.noise))
         return cv2.add(picture, cv2.merge([noise] * 3), dtype=cv2.CV_8U)
 
     def _cloud(self, picture: np.ndarray, cloud: Cloud, age: float, gain: float) -> None:
