@@ -227,7 +227,7 @@ def _numbered(segments: list[Segment]) -> list[Segment]:
 
 
 def _box(layers: np.ndarray) -> tuple[slice, slice, slice]:
-    filled: np.ndarray = layers.any(axis=0)
+    filled = np.asarray(layers.any(axis=0))
     if not filled.any():
         return slice(0, 1), slice(0, 1), slice(0, 1)
     spans = []
