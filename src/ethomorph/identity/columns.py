@@ -21,6 +21,7 @@ PATTERNS: dict[str, tuple[str, ...]] = {
     "trail": (r"trail|trail id|trail name|trackway|track line|trailid", r"trail .*|.* trail"),
     "sex": (r"sex|gender",),
     "age": (r"age|age class|age years?",),
+    "species": (r"species|taxon",),
     "site": (r"site|location|locality|place|study area|site id",),
     "session": (r"session|date|visit|occasion|survey|year|season",),
     "foot": (r"foot|side|paw|lrfh|limb|foot id",),
@@ -31,6 +32,8 @@ PATTERNS: dict[str, tuple[str, ...]] = {
 }
 
 ROLES = tuple(PATTERNS)
+GIVEN = ("animal", "trail", "sex", "age", "species", "site", "session", "foot", "substrate")
+"""Roles whose column a person can name."""
 
 
 def words(name: str) -> str:
@@ -42,6 +45,28 @@ def words(name: str) -> str:
     'animal id'
     """
     return re.sub(r"[^a-z0-9]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()).strip()
+
+
+def roles_of(pairs: list[str]) -> dict[str, str]:
+    """``role=NAME`` pairs as a dictionary.
+
+    Raises
+    ------
+    FormatError
+        For a pair without ``=``, or a role that is not one of those a column can be given for.
+
+    Examples
+    --------
+    >>> roles_of(["site=Locality"])
+    {'site': 'Locality'}
+    """
+    named: dict[str, str] = {}
+    for pair in pairs:
+        role, equals, name = pair.partition("=")
+        if not equals or not name or role.strip() not in GIVEN:
+            raise FormatError(f"--column {pair!r}: not role=NAME", fix=f"roles: {', '.join(GIVEN)}")
+        named[role.strip()] = name
+    return named
 
 
 def find_columns(columns: dict[str, list[str]], given: dict[str, str], place: str) -> tuple[dict[str, str], list[str]]:

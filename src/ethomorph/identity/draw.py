@@ -107,6 +107,32 @@ def draw_count(found: Identification, path: str | Path) -> Path:
     return _save(figure, path)
 
 
+def draw_sizes(rows: list[dict[str, Any]], path: str | Path) -> Path:
+    """Counted against true numbers of held-out animals, with intervals; the grey band is within 15 %."""
+    from matplotlib.ticker import MaxNLocator
+
+    figure, axes = _figure(6.0, 4.6)
+    most = max(max(row["animals"], row["high"]) for row in rows) + 2
+    axes.fill_between([0, most], [0, 0.85 * most], [0, 1.15 * most], color=FAINT, alpha=0.35, lw=0)
+    axes.plot([0, most], [0, most], color=INK, lw=1, ls=(0, (4, 3)))
+    rounds = max(row["round"] for row in rows)
+    for row in rows:
+        x = row["animals"] + 0.28 * (row["round"] - (rounds + 1) / 2)
+        colour = BLUE if row["covered"] else ORANGE
+        axes.plot([x, x], [row["low"], row["high"]], color=colour, lw=1.6, alpha=0.7, solid_capstyle="butt")
+        axes.plot(x, row["counted"], "o", color=colour, ms=5)
+    least = min(row["animals"] for row in rows)
+    axes.set(xlim=(max(least - 3, 0), max(row["animals"] for row in rows) + 3), ylim=(0, most))
+    axes.set_xlabel("animals held out", color=INK, fontsize=9)
+    axes.set_ylabel("animals counted, with 95 % interval", color=INK, fontsize=9)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_locator(MaxNLocator(integer=True))
+    axes.spines[["left", "bottom"]].set_visible(True)
+    held = sum(row["covered"] for row in rows)
+    _title(axes, f"Known animals, held out and counted: {held} of {len(rows)} intervals hold the truth")
+    return _save(figure, path)
+
+
 def draw_pair(pair: CanonicalPair, names: tuple[str, str], path: str | Path, *, coverage: float = 0.8) -> Path:
     """Two trails and the reference on canonical axes, with ellipses that hold `coverage` of each trail's prints."""
     from matplotlib.patches import Ellipse

@@ -6,8 +6,7 @@ function of another module.
 
 from __future__ import annotations
 
-import csv
-import io
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,17 +14,18 @@ from typing import Any, Literal
 import numpy as np
 
 from ethomorph.core.errors import LabelError
-from ethomorph.core.files import write_json, write_text
+from ethomorph.core.files import write_json
 from ethomorph.core.prints import PrintTable
-from ethomorph.identity.census import Census, take_census, write_histories
-from ethomorph.identity.discriminate import discriminate
+from ethomorph.identity.census import take_census
+from ethomorph.identity.classes import discriminate_classes
 from ethomorph.identity.estimator import Identifier
-from ethomorph.identity.fit import canonical_pair
 from ethomorph.identity.halves import identify_halves
-from ethomorph.identity.match import match
+from ethomorph.identity.impute import Imputer
 from ethomorph.identity.result import Identification
 from ethomorph.identity.score import score_identification
+from ethomorph.identity.sizes import count_by_size, summary
 from ethomorph.identity.table import read_table
+from ethomorph.identity.write import draw_all, write_csv, write_matches, write_tables
 
 
 def identify(
@@ -39,9 +39,14 @@ def identify(
     species: str | None = None,
     in_sample: bool = False,
     imputation: Literal["forest", "mean"] = "forest",
-    columns: dict[str, Any] | None = None,
+    columns: dict[str, str] | None = None,
+    missing_trail: Literal["drop", "single"] = "drop",
+    unknown: float | None = 0.5,
+    classes: Sequence[str] = ("sex",),
+    hold_out: int = 0,
     seed: int = 0,
     pictures: bool = True,
+    progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """How many individuals left the prints of a table, and which trail is whose.
 
@@ -53,31 +58,40 @@ def identify(
     ----------
     table_path : CSV, TSV, semicolon table or Excel; one row a print.
     out : folder for ``identity.json``, ``assignments.csv``, ``pairs.csv``, ``distances.csv``, ``variables.csv``,
-        ``census.csv``, ``capture_histories.csv``, ``matches.csv`` and pictures; made where it does not exist.
+        ``census.csv``, ``capture_histories.csv``, ``matches.csv``, ``classes.csv``, ``hold_out.csv`` and pictures;
+        made where it does not exist.
     animal, trail : column names, where the automatic choice is to be overruled.
     reference : a second table of known animals, measured alike.
     method : "plda" (two-covariance model, posterior over partitions) or "fit" (pairwise reference-centroid method).
     species : preset for "fit": tiger, puma, cheetah, panda, rhino.
     in_sample : for "fit": take the table itself as reference, as the original does. Labelled so; scores are too good.
     imputation : "forest" or "mean" for missing measurements.
-    columns : further column names by role: sex, site, session, foot.
+    columns : further column names by role: sex, age, species, site, session, foot, substrate.
+    missing_trail : prints without trail are left out, and counted ("drop"), or each a trail of its own ("single").
+    unknown : chance beforehand that a trail is of none of the known animals, for ``matches.csv``; None for a closed
+        set, in which every trail is one of them.
+    classes : roles or columns to discriminate (sex, age, species ...), judged on animals left out one by one, and
+        called for trails whose class is not known.
+    hold_out : also count known animals that were held out, at several numbers of them, so many rounds each.
     seed : everything random follows from it.
     pictures : whether to draw.
+    progress : called with (done, to do) of the hold-out rounds.
 
     Returns
     -------
     dict
         The content of ``identity.json``: ``individuals``, ``trails`` and, where the animals are known, ``pairs`` and
         ``adjusted_rand`` as metric blocks; further ``method``, ``learned_from``, ``warnings``, ``notes``, ``census``,
-        ``files``.
+        ``discrimination``, ``hold_out``, ``files``.
 
     Raises
     ------
     InputError
         For tables that cannot be read or are too small, in one line.
     """
-    table = read_table(table_path, animal=animal, trail=trail, **(columns or {}))
-    library = None if reference is None else read_table(reference, animal=animal, **(columns or {}))
+    given: dict[str, Any] = {**(columns or {}), "classes": list(classes)}
+    table = read_table(table_path, animal=animal, trail=trail, missing_trail=missing_trail, **given)
+    library = None if reference is None else read_table(reference, animal=animal, **given)
 
     def make() -> Identifier:
         return Identifier(method=method, species=species, imputation=imputation, seed=seed)
@@ -100,16 +114,39 @@ def identify(
         "warnings": found.warnings,
         "notes": table.notes + ([] if library is None else library.notes),
     }
-    if discrimination := _discrimination(library or table):
+    files = write_tables(found, survey, census, folder)
+    if model is not None and model.method == "plda" and learned_from != TRAILS_ALONE:
+        files.append(write_matches(model, survey, folder, unknown=unknown))
+    discrimination, called = discriminate_classes(library or table, survey, classes, seed=seed)
+    if discrimination:
         result["discrimination"] = discrimination
-    files = _write_tables(found, survey, census, folder)
-    if model is not None and model.method == "plda" and learned_from != "trails of the table":
-        files.append(_write_matches(model, survey, folder))
+    if called:
+        files.append(write_csv(called, folder / "classes.csv"))
+    if hold_out:
+        rows = count_by_size(library or table, make, rounds=hold_out, seed=seed, progress=progress)
+        result["hold_out"] = summary(rows)
+        files.append(write_csv(rows, folder / "hold_out.csv"))
     if pictures:
-        files += _draw(found, survey, folder)
+        files += draw_all(found, survey, _completed(survey, model, imputation, seed), folder)
+        if hold_out:
+            from ethomorph.identity.draw import draw_sizes
+
+            files.append(draw_sizes(rows, folder / "hold_out.png"))
     result["files"] = sorted(path.name for path in files)
     write_json(folder / "identity.json", result)
     return result
+
+
+TRAILS_ALONE = "trails of the table"
+
+
+def _completed(survey: PrintTable, model: Identifier | None, imputation: Any, seed: int) -> np.ndarray:
+    """The survey's measurements without gaps, for drawing."""
+    if np.isfinite(survey.values).all():
+        return survey.values
+    if model is not None:
+        return model.imputer_.transform(survey.with_variables(model.variables_).values)
+    return Imputer(method=imputation, seed=seed).fit(survey.values).reference_
 
 
 def _run(
@@ -136,94 +173,4 @@ def _run(
     found.warnings.insert(
         0, "no known animals: learned from the trails alone, as if each were an animal; a rough count"
     )
-    return found, table, model, "trails of the table"
-
-
-def _discrimination(table: PrintTable) -> dict[str, Any]:
-    """Sex by leave-one-animal-out where every print names it and the animals allow it."""
-    sex = table.attributes.get("sex")
-    if sex is None or not table.known.all() or (sex == "").any():
-        return {}
-    try:
-        return {"sex": discriminate(table.values, sex, table.animal, table.trail, table.variables).to_dict()}
-    except LabelError as error:
-        return {"sex": {"value": None, "reason": error.what}}
-
-
-def _write_tables(found: Identification, survey: PrintTable, census: Census, folder: Path) -> list[Path]:
-    prints = np.bincount(survey.trail_codes)
-    names = found.names
-    rows = [{**row, "prints": int(prints[i])} for i, row in enumerate(found.assignments())]
-    first, second = np.triu_indices(len(found.trails), 1)
-    compared = np.isfinite(found.scores[first, second])
-    truth = survey.of_trails(survey.animal) if survey.known.all() else None
-    pairs = [
-        {
-            "trail_a": found.trails[a], "trail_b": found.trails[b], "log_likelihood_ratio": f"{found.scores[a, b]:.4f}",
-            "called_same": int(found.scores[a, b] > 0),
-            "one_individual": int(found.individual[a] == found.individual[b]),
-            **({} if truth is None else {"truly_same": int(truth[a] == truth[b])}),
-        }
-        for a, b in zip(first[compared], second[compared], strict=True)
-    ]  # fmt: skip
-    matrix = [
-        {
-            "trail": name,
-            **{other: "" if np.isnan(s) else f"{-s:.4f}" for other, s in zip(found.trails, row, strict=True)},
-        }
-        for name, row in zip(found.trails, found.scores, strict=True)
-    ]
-    usage = [{"variable": v, "weight": f"{u:.5f}"} for v, u in zip(found.variables, found.usage, strict=True)]
-    usage.sort(key=lambda row: -float(row["weight"]))
-    met = [
-        {"individual": names[k], "site": site, "session": session, "trails": int(census.met[k, i, j])}
-        for k in range(len(names)) for i, site in enumerate(census.sites) for j, session in enumerate(census.sessions)
-        if census.met[k, i, j]
-    ]  # fmt: skip
-    return [
-        _write_csv(rows, folder / "assignments.csv"),
-        _write_csv(pairs, folder / "pairs.csv"),
-        _write_csv(matrix, folder / "distances.csv"),
-        _write_csv(usage, folder / "variables.csv"),
-        _write_csv(met, folder / "census.csv"),
-        write_histories(census, folder / "capture_histories.csv"),
-    ]
-
-
-def _write_matches(model: Identifier, survey: PrintTable, folder: Path) -> Path:
-    rows = [
-        {"trail": trail, "best": name, "probability": f"{chance:.4f}"}
-        for trail, name, chance in match(model, survey).best()
-    ]
-    return _write_csv(rows, folder / "matches.csv")
-
-
-def _draw(found: Identification, survey: PrintTable, folder: Path) -> list[Path]:
-    from ethomorph.identity.draw import draw_count, draw_pair, draw_pairs, draw_tree
-
-    files = [
-        draw_tree(found, folder / "tree.png"),
-        draw_pairs(found, folder / "pairs.png"),
-        draw_count(found, folder / "count.png"),
-    ]
-    doubtful = _most_doubtful(found, survey)
-    if doubtful is not None and np.isfinite(survey.values).all():
-        pair = canonical_pair(survey.values, survey.trail, doubtful, survey.values)
-        files.append(draw_pair(pair, doubtful, folder / "doubtful_pair.png"))
-    return files
-
-
-def _most_doubtful(found: Identification, survey: PrintTable) -> tuple[str, str] | None:
-    """The pair of trails whose score is nearest to 0, both with enough prints for an ellipse."""
-    enough = np.bincount(survey.trail_codes) >= 3
-    score = np.where(enough[:, None] & enough & np.triu(np.isfinite(found.scores), 1), np.abs(found.scores), np.inf)
-    a, b = np.unravel_index(int(score.argmin()), score.shape)
-    return (found.trails[a], found.trails[b]) if np.isfinite(score[a, b]) else None
-
-
-def _write_csv(rows: list[dict[str, Any]], path: Path) -> Path:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, fieldnames=list(rows[0]) if rows else ["empty"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return write_text(path, stream.getvalue())
+    return found, table, model, TRAILS_ALONE

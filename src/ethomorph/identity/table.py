@@ -32,9 +32,13 @@ def read_table(
     animal: str | None = None,
     trail: str | None = None,
     sex: str | None = None,
+    age: str | None = None,
+    species: str | None = None,
     site: str | None = None,
     session: str | None = None,
     foot: str | None = None,
+    substrate: str | None = None,
+    classes: Sequence[str] = (),
     variables: Sequence[str] | None = None,
     ignore: Sequence[str] = (),
     missing_trail: Literal["drop", "single"] = "drop",
@@ -44,7 +48,9 @@ def read_table(
     Parameters
     ----------
     path : .csv, .tsv, .txt or .xlsx; one row a print.
-    animal, trail, sex, site, session, foot : column names where the automatic choice (by name) should be overruled.
+    animal, trail, sex, age, species, site, session, foot, substrate : column names where the automatic choice (by
+        name) should be overruled.
+    classes : further columns, of any content, to keep as attributes under their own names.
     variables : columns to use; by default every numeric column that names nothing else.
     ignore : columns to leave aside.
     missing_trail : rows without trail in a table that has trails: left out ("drop", and counted in `notes`) or each a
@@ -65,12 +71,18 @@ def read_table(
     header, body = read_cells(path)
     place = str(path)
     columns = {name: [row[i] for row in body] for i, name in enumerate(header) if name not in ignore}
-    given = {"animal": animal, "trail": trail, "sex": sex, "site": site, "session": session, "foot": foot}
+    given = {
+        "animal": animal, "trail": trail, "sex": sex, "age": age, "species": species, "site": site,
+        "session": session, "foot": foot, "substrate": substrate,
+    }  # fmt: skip
     found, notes = find_columns(columns, {role: name for role, name in given.items() if name}, place)
+    kept = {name: columns[name] for name in classes if name in columns and name not in found}
     lines = np.arange(2, len(body) + 2)
     if len(body) < 2:
         raise LabelError("one print only", place=place, fix="comparing needs at least two")
-    candidates = list(variables) if variables else [name for name in columns if name not in found.values()]
+    candidates = (
+        list(variables) if variables else [name for name in columns if name not in found.values() and name not in kept]
+    )
     absent = [name for name in candidates if name not in columns]
     if absent:
         raise FormatError(f"no column {absent[0]!r}", place=place)
@@ -91,7 +103,7 @@ def read_table(
         role: np.array(columns[name], dtype=str)
         for role, name in found.items()
         if role in ROLES and role != "embedding"
-    }
+    } | {name: np.array(cells, dtype=str) for name, cells in kept.items()}
     who = text.pop("animal", np.full(len(body), ""))
     table = PrintTable(
         values=np.column_stack(list(numbers.values())), variables=list(numbers),
