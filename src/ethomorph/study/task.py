@@ -6,13 +6,16 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from ethomorph.core.errors import StudyError
 from ethomorph.study.config import Study, TaskSection
 from ethomorph.study.run import Run
+
+if TYPE_CHECKING:
+    from ethomorph.training.supervision import Supervision
 
 ROOMS = {"landmarks": "ethomorph.keypoints.task"}
 """The module of each kind; it defines ``TASK``, a subclass of `Task`."""
@@ -55,6 +58,8 @@ class Task(ABC):
     warnings: list[str]
     main_metric: str
     """The metric that stands for the task where one number must."""
+    higher_is_better: bool = False
+    """Whether more of the main metric is better, as of an accuracy; False for errors."""
 
     def __init__(self, study: Study, name: str, section: TaskSection) -> None:
         self.study, self.name, self.section = study, name, section
@@ -80,6 +85,34 @@ class Task(ABC):
     @abstractmethod
     def fit(self, parts: list[str], run: Run, *, max_minutes: float | None, resume: bool, progress: bool) -> None:
         """Train on the part ``train``, choose on ``validation``; leave model/, history.csv and health.json."""
+
+    def trial(self, parts: list[str], folder: Path, supervision: Supervision, *, progress: bool = False) -> None:
+        """Train as `fit` does, into a folder that is thrown away, as `supervision` wants it: an experiment.
+
+        Whatever trains by `ethomorph.training.fit.fit` needs no method of its own; its fits see the supervision.
+        """
+        from ethomorph.training.supervision import supervised
+
+        with supervised(supervision):
+            self.fit(parts, Run(folder), max_minutes=supervision.max_minutes, resume=False, progress=progress)
+
+    def remedies(self) -> dict[str, dict[str, Any]]:
+        """What `diagnose --heal` may change: the name of a change to keys of the task's table, as ``--set`` takes them.
+
+        Names are those of `ethomorph.training.changes.CHANGES`, of which ``lower_rate`` is known for every task that has
+        ``settings.learning_rate``. A room adds its own, such as ``scaled_input``; None takes a key out of the table, so
+        that the method's default holds again.
+        """
+        rate = self.resolved().get("settings", {}).get("learning_rate")
+        if not isinstance(rate, (int, float)):
+            return {}
+        key = "settings.learning_rate"
+        found: dict[str, dict[str, Any]] = {
+            "lower_rate": {key: rate / 10},
+            "much_lower_rate": {key: rate / 100},
+            "higher_rate": {key: rate * 10},
+        }
+        return found | ({"usual_rate": {key: None}} if "learning_rate" in self.section.settings else {})
 
     @abstractmethod
     def score(self, parts: list[str], run: Run, *, part: str, progress: bool) -> dict[str, Any]:
@@ -128,7 +161,10 @@ def _overridden(study: Study, name: str, section: TaskSection, overrides: dict[s
                 raise StudyError(
                     f"--set {dotted}: {key} is not a table", place=study.file, fix="use a key of [task.NAME]"
                 )
-        table[last] = value
+        if value is None:
+            table.pop(last, None)
+        else:
+            table[last] = value
     try:
         return TaskSection.model_validate(document)
     except ValidationError as error:

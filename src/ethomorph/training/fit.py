@@ -27,8 +27,8 @@ class FitResult:
 
     Attributes
     ----------
-    stop_reason : one sentence for people; `stop` is its kind: "epochs", "steps", "early", "time", "interrupt" or
-        "not finite".
+    stop_reason : one sentence for people; `stop` is its kind: "epochs", "steps", "early", "time", "interrupt",
+        "not finite" or "pruned".
     best_epoch : epoch whose weights the module now has; None where no epoch could be judged and the last ones stand.
     epochs, steps, seconds : done in all, those before a resume included.
     history : path of history.csv (gone with the folder where none was given).
@@ -71,10 +71,8 @@ def fit(
         batch (a tensor, or a dict with "loss"); whatever they ``self.log`` by epoch becomes a column of the history.
         `FitSettings.learning_rate` rules: the rate in ``configure_optimizers`` is overwritten, times a parameter
         group's ``lr_scale``; schedulers are this room's business. ``on_train_batch_end`` gets None as batch for those
-        that a resumed run skips. For the health monitor a module may declare ``expected_initial_loss`` (float),
-        ``baseline_losses`` (name to float), ``classes`` (number of classes of a cross-entropy), ``inputs_of(batch)``,
-        ``labels_of(batch)`` and ``prediction_statistics()`` (name to float, called after each validation pass; the rule
-        `collapse` says which names it knows).
+        that a resumed run skips. What the health monitor asks of a module and its data sets, all of it optional, is
+        listed in `ethomorph.training.monitor`.
     train_loader_factory, validation_loader_factory : make a loader for a batch size; None for no validation part. The
         training loader shuffles by itself. See `ethomorph.training.loader.SeededLoader` for where a data set may draw
         random numbers from.
@@ -90,10 +88,14 @@ def fit(
     KeyboardInterrupt : Ctrl-C twice. Once ends the run at the next step, with a result.
     """
     from ethomorph.training.loop import run_fit
+    from ethomorph.training.supervision import current
 
-    settings = settings or FitSettings()
-    factories = (train_loader_factory, validation_loader_factory)
+    settings, factories = settings or FitSettings(), (train_loader_factory, validation_loader_factory)
+    supervision = current()
+    if supervision is not None:
+        settings, factories = supervision.prepare(module, settings, factories)
+    shown = label if progress else None
     if folder is not None:
-        return run_fit(module, factories, settings, Path(folder), resume=resume, label=label if progress else None)
+        return run_fit(module, factories, settings, Path(folder), resume=resume, label=shown)
     with tempfile.TemporaryDirectory(prefix="ethomorph-fit-") as thrown_away:
-        return run_fit(module, factories, settings, Path(thrown_away), resume=False, label=label if progress else None)
+        return run_fit(module, factories, settings, Path(thrown_away), resume=False, label=shown)

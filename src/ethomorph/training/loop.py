@@ -26,7 +26,9 @@ from ethomorph.training.rate import LearningRate
 from ethomorph.training.settings import FitSettings
 from ethomorph.training.state import RunState
 from ethomorph.training.steps import Steps
-from ethomorph.training.stopping import EarlyStop, Limits, interrupts
+from ethomorph.training.stopping import EarlyStop, Limits, Supervised, interrupts
+from ethomorph.training.supervision import current
+from ethomorph.training.unit_monitor import start_batches
 
 Factories = tuple[LoaderFactory, LoaderFactory | None]
 
@@ -57,6 +59,9 @@ def run_fit(
             module.cpu()
             release()
     best_epoch = run.best_epoch
+    health = monitor.finish()
+    if (supervision := current()) is not None:
+        supervision.evidence.append(monitor.evidence)
     if run.partial_is_best:
         best_epoch = run.epoch
     elif best_epoch is not None and best.exists():
@@ -70,7 +75,7 @@ def run_fit(
         steps=run.step,
         seconds=run.seconds,
         history=folder / "history.csv",
-        health=monitor.finish(),
+        health=health,
         batch_size=run.batch_size,
         accumulate=run.accumulate,
         device=device,
@@ -103,11 +108,13 @@ def one_go(
     refuse_empty(loader, monitor)
 
     early, limits = EarlyStop(run, history.row), Limits(run, history)
-    parts: list[pl.Callback] = [Steps(run), LearningRate(run, history.row), history, monitor]
+    parts: list[pl.Callback] = [Steps(run), LearningRate(run, history.row), history, monitor.units, monitor]
     parts += [BestWeights(run, history.row), limits, early]
     show = Progress(run, history.row, label=label or "")
     keeper = Keeper(run, parts)
     callbacks = [Resume(run, loader, keeper, resumed), *parts, *([show] if label else []), keeper]
+    if (supervision := current()) is not None:
+        callbacks.append(Supervised(run, history.row, supervision))
     if resumed is not None:
         checkpoints.restore_parts(resumed, parts)
         if finished(run, early, limits):
@@ -127,7 +134,8 @@ def one_go(
         log_every_n_steps=10,
         enable_progress_bar=False,
         enable_model_summary=False,
-        num_sanity_val_steps=0,
+        # units are looked at before the first step
+        num_sanity_val_steps=start_batches(run.batch_size, len(loader)) if run.has_validation and not run.step else 0,
         use_distributed_sampler=False,
         default_root_dir=run.folder,
     )

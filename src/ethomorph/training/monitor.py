@@ -2,6 +2,22 @@
 
 It looks at a few steps of every epoch only, so that it costs a few per cent of the time; how much it did cost stands in
 the evidence. The judging is done by the rules.
+
+It works for any module. These, all optional, let it see more:
+
+==================================  ==================================================================================
+``module.classes``                  number of classes of a cross-entropy; ln K is then the loss that is expected first
+``module.expected_initial_loss``    the same for another loss
+``module.baseline_losses``          name to loss of predictors that know nothing
+``module.inputs_of(batch)``         what the network is shown
+``module.labels_of(batch)``         class numbers
+``module.targets_of(batch)``        continuous targets of a regression
+``module.groups_of(batch)``         group of each sample: which units fire for one group only
+``module.prediction_statistics()``  name to number, after each validation pass; names as in `training.predictions`
+what ``validation_step`` returns    beside "loss": "scores" and "labels", "peaks", or "predicted" and "targets", from
+                                    which the same statistics are made
+``module.facts``, ``dataset.facts`` dictionary, or a method that gives one, as made by `training.preflight`
+==================================  ==================================================================================
 """
 
 from __future__ import annotations
@@ -20,9 +36,21 @@ import torch
 from ethomorph.training.evidence import EpochEvidence, Evidence
 from ethomorph.training.health import Health, diagnose
 from ethomorph.training.history import loss_of
-from ethomorph.training.samples import count_labels, describe, inputs_of, labels_of, pooled
+from ethomorph.training.predictions import add_outputs, tally_for
+from ethomorph.training.samples import (
+    count_labels,
+    describe,
+    describe_targets,
+    empty_one_hot,
+    inputs_of,
+    labels_of,
+    pooled,
+    targets_of,
+)
 from ethomorph.training.state import RunState
 from ethomorph.training.stopping import broken_loss
+from ethomorph.training.unit_monitor import UnitMonitor
+from ethomorph.training.weights import initial_weights, recurrent_relu
 
 LOOKS = 4  # steps of an epoch whose gradients and updates are measured
 INPUT_SAMPLES = 64  # samples whose input is described
@@ -55,6 +83,8 @@ class HealthMonitor(pl.Callback):
         self.weights: list[torch.Tensor] = []
         self.before: list[torch.Tensor] | None = None
         self.written = time.monotonic()
+        self.units = UnitMonitor(run)
+        self.tally: Any = None
 
     def begin(self, module: Any, loader: Any, validation: Any | None, row: Callable[[], dict[str, Any]]) -> None:
         """Start on a module and its loaders; sightings of an earlier try with a larger batch are kept."""
@@ -68,8 +98,11 @@ class HealthMonitor(pl.Callback):
             train_samples=samples_in(loader),
             validation_samples=None if validation is None else samples_in(validation),
             classes=getattr(module, "classes", None),
+            recurrent_relu=recurrent_relu(module),
+            facts=facts_of(module, loader),
         )
         self.row, self.looks, self.before = row, {}, None
+        self.units, self.tally = UnitMonitor(self.run), None
         self.ask(module)
 
     def ask(self, module: Any) -> None:
@@ -93,6 +126,9 @@ class HealthMonitor(pl.Callback):
         group = optimizer.param_groups[0]
         self.evidence.optimizer = type(optimizer).__name__
         self.evidence.momentum = group.get("momentum", group.get("betas", (None,))[0])
+        if self.run.step == 0:
+            self.evidence.initial_weights = initial_weights(module)
+            self.evidence.start = self.units.start
 
     @timed
     def on_train_batch_start(self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
@@ -102,14 +138,36 @@ class HealthMonitor(pl.Callback):
             inputs = inputs_of(module, batch)
             if inputs is not None and len(inputs):
                 self.evidence.inputs = pooled(self.evidence.inputs, describe(inputs))
+            if (targets := targets_of(module, batch)) is not None and not self.evidence.targets.samples:
+                self.evidence.targets = describe_targets(targets)
+            self.evidence.empty_targets = max(self.evidence.empty_targets, empty_one_hot(module, batch))
         self.count("train", module, batch)
 
     @timed
     def on_validation_batch_start(
         self, trainer: pl.Trainer, module: pl.LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
     ) -> None:
-        if not self.run.epoch:
+        if not self.run.epoch and not trainer.sanity_checking:
             self.count("validation", module, batch)
+
+    @timed
+    def on_validation_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        self.tally = None
+
+    @timed
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        if self.tally is None:
+            self.tally = tally_for(module, outputs)
+        if self.tally is not None:
+            add_outputs(self.tally, outputs)
 
     def count(self, part: str, module: Any, batch: Any) -> None:
         if self.evidence.classes and (labels := labels_of(module, batch)) is not None:
@@ -137,6 +195,10 @@ class HealthMonitor(pl.Callback):
         norm, mean = float(norms.norm()), float(sums.sum()) / sum(gradient.numel() for gradient in gradients)
         if math.isfinite(norm):
             self.note(gradient_norm=norm, gradient_mean=mean)
+            wide = [i for i, gradient in enumerate(gradients) if gradient.ndim > 1]
+            if len(wide) > 2:
+                first, last = (float(sums[i]) / gradients[i].numel() for i in (wide[0], wide[-1]))
+                self.note(gradient_first=first, gradient_last=last)
         elif not scaled:  # with 16 bits the scaler skips such steps, as it is meant to
             self.not_finite("gradient", present[int((~torch.isfinite(norms)).nonzero()[0])][0])
 
@@ -184,18 +246,24 @@ class HealthMonitor(pl.Callback):
         self.ask(module)
         self.look_at_weights()
         row, middle = self.row(), {name: statistics.median(seen) for name, seen in self.looks.items()}
+        layers, untrainable, mode_losses = self.units.epoch()
         epoch = EpochEvidence(
             epoch=self.run.epoch + 1,
             train_loss=row.get("train_loss"),
             validation_loss=row.get("validation_loss"),
             learning_rate=row.get("learning_rate"),
             gradient_norm_high=max(self.looks.get("gradient_norm", [0.0])),
+            layers=layers,
+            untrainable=untrainable,
+            mode_losses=mode_losses,
             **middle,  # type: ignore[arg-type]
         )
         if self.run.has_validation and epoch.validation_loss is None and not self.run.partial:
             self.not_finite("validation", "validation loss")
-        if epoch.validation_loss is not None and callable(say := getattr(module, "prediction_statistics", None)):
-            epoch.predictions = {name: float(value) for name, value in say().items()}
+        if epoch.validation_loss is not None:
+            epoch.predictions = self.tally.statistics() if self.tally is not None else {}
+            if callable(say := getattr(module, "prediction_statistics", None)):
+                epoch.predictions |= {name: float(value) for name, value in say().items()}
         self.evidence.epochs.append(epoch)
         self.looks = {}
         if time.monotonic() - self.written > WRITE_SECONDS:
@@ -208,13 +276,21 @@ class HealthMonitor(pl.Callback):
             self.not_finite("weights", self.names[int((~torch.isfinite(norms)).nonzero()[0])])
 
     def write(self) -> Health:
-        self.evidence.seconds = self.run.seconds
+        self.evidence.seconds, self.evidence.steps = self.run.seconds, self.run.step
+        self.evidence.monitor_seconds += self.units.seconds
+        self.units.seconds = 0.0
         self.evidence.best_epoch = None if self.run.best_epoch is None else self.run.best_epoch + 1
         health = diagnose(self.evidence)
         self.evidence.write(self.run.folder)
         health.write(self.run.folder)
         self.written = time.monotonic()
         return health
+
+    def on_exception(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException) -> None:
+        """A crash is evidence too: a label outside the classes ends the first step."""
+        if isinstance(exception, Exception):
+            self.evidence.error = f"{type(exception).__name__}: {' '.join(str(exception).split())[:200]}"
+            self.write()
 
     def finish(self) -> Health:
         """Write evidence.json and health.json for the last time."""
@@ -230,6 +306,16 @@ class HealthMonitor(pl.Callback):
         self.evidence.out_of_memory = memory or self.evidence.out_of_memory
         self.evidence.settings = asdict(self.run.settings)
         self.looks = {name: list(seen) for name, seen in state_dict["looks"].items()}
+
+
+def facts_of(module: Any, loader: Any) -> dict[str, Any]:
+    """What the module and the training data set know about the data."""
+    facts: dict[str, Any] = {}
+    for thing in (getattr(loader.loader, "dataset", None), module):
+        own = getattr(thing, "facts", None)
+        own = own() if callable(own) else own
+        facts |= own if isinstance(own, dict) else {}
+    return facts
 
 
 def samples_in(loader: Any) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from ethomorph.training.evidence import InputStatistics
+from ethomorph.training.evidence import InputStatistics, TargetStatistics
 
 INPUT_KEYS = ("image", "images", "input", "inputs", "x", "clip", "volume", "features")
 LABEL_KEYS = ("label", "labels", "target", "targets", "y", "class")
@@ -35,6 +35,34 @@ def labels_of(module: Any, batch: Any) -> torch.Tensor | None:
         found = batch[1] if isinstance(batch, Sequence) and len(batch) > 1 else None
     whole = isinstance(found, torch.Tensor) and not found.is_floating_point()
     return found if whole else None
+
+
+def empty_one_hot(module: Any, batch: Any) -> float:
+    """Share of one-hot targets (samples, classes) that name no class at all; 0 where targets are of another kind."""
+    if isinstance(batch, Mapping):
+        found = next((batch[key] for key in LABEL_KEYS if key in batch), None)
+    else:
+        found = batch[1] if isinstance(batch, Sequence) and len(batch) > 1 else None
+    if not isinstance(found, torch.Tensor) or found.ndim != 2 or found.shape[1] != getattr(module, "classes", None):
+        return 0.0
+    return float((found == 0).all(1).float().mean())
+
+
+def targets_of(module: Any, batch: Any) -> torch.Tensor | None:
+    """Continuous targets, where the module says what they are."""
+    found = own(batch) if callable(own := getattr(module, "targets_of", None)) else None
+    return found if isinstance(found, torch.Tensor) and found.is_floating_point() and len(found) > 1 else None
+
+
+def describe_targets(targets: torch.Tensor) -> TargetStatistics:
+    """Statistics of continuous targets (samples, ...) by column; NaN is left out."""
+    columns = targets.detach().double().reshape(len(targets), -1)
+    known = torch.isfinite(columns)
+    counts = known.sum(0).clamp(min=1)
+    kept = columns.where(known, 0.0)
+    mean = kept.sum(0) / counts
+    std = (((kept - mean) ** 2) * known).sum(0).div(counts).sqrt()
+    return TargetStatistics(len(columns), float(mean.mean()), float(std.min()), float(std.max()))
 
 
 def count_labels(labels: torch.Tensor, counts: dict[str, int]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 from ethomorph.training.settings import FitSettings
 
-Stop = Literal["", "epochs", "steps", "early", "time", "interrupt", "not finite"]
+Stop = Literal["", "epochs", "steps", "early", "time", "interrupt", "not finite", "pruned"]
 RESUMABLE: tuple[Stop, ...] = ("", "epochs", "steps", "time", "interrupt")
 
 

@@ -13,6 +13,7 @@ import torch
 
 from ethomorph.training.history import History, loss_of
 from ethomorph.training.state import RunState
+from ethomorph.training.supervision import Supervision
 
 FINITE_EVERY_ON_DEVICE = 16  # steps between looks at the loss on a GPU: each look makes the host wait
 
@@ -56,6 +57,18 @@ class EarlyStop(pl.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.best_epoch, self.waited = (state_dict[k] for k in ("best", "best_epoch", "waited"))
+
+
+class Supervised(pl.Callback):
+    """Tell a supervision of every epoch, and stop when it has seen enough."""
+
+    def __init__(self, run: RunState, row: Any, supervision: Supervision) -> None:
+        self.run, self.row, self.supervision = run, row, supervision
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        tell = self.supervision.on_epoch
+        if tell is not None and not self.run.partial and (reason := tell(self.row())):
+            self.run.request_stop(trainer, "pruned", reason)
 
 
 class Limits(pl.Callback):

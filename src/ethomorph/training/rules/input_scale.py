@@ -2,7 +2,8 @@
 
 Initial weights assume values around 1; inputs a hundred times larger make the first loss and the first steps as much
 too large. Thresholds: AUTOTRAINER (Zhang et al. 2021) calls input beyond 10 unscaled; here the mean or the standard
-deviation must pass it, so that one outlier in a table does not. Too small: standard deviation under 0.001 (ours).
+deviation must pass it, so that one outlier in a table does not. Too small: standard deviation under 0.001 (ours), or
+nothing above 1/255, as of pixels that were divided by 255 twice.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from ethomorph.training.health import Finding
 
 LARGE = 10.0
 SMALL = 1e-3
+TWICE = 1 / 255  # what the largest value of pixels that were divided twice does not pass
 BRIGHT = 100.0  # what the largest value of raw pixels passes, even in a dark image
 
 
@@ -37,6 +39,10 @@ def check(evidence: Evidence) -> list[Finding]:
                 else "standardise inputs to mean 0 and spread 1",
             )
         ]
+    if seen.low >= 0 and 0 < seen.high <= 1.01 * TWICE:
+        cause = ("pixels were divided by 255 twice",)
+        text = numbers + ", as pixels do that were divided by 255 twice"
+        return [Finding("input_scale", "sick", None, text, cause, "divide pixels by their full scale once")]
     if 0 < seen.std < SMALL:
         causes = ("inputs were scaled down twice", "almost no contrast in the images")
         return [Finding("input_scale", "warning", None, numbers, causes, "standardise inputs to mean 0 and spread 1")]
