@@ -1,0 +1,1 @@
+"""Tooth stress and lever mechanics, cross-section geometry."""

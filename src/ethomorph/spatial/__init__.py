@@ -1,0 +1,1 @@
+"""Frames and registration: transforms, symmetry, alignment, cropping, surfaces to voxels and back."""
