@@ -1,0 +1,1 @@
+"""CT and MRI volumes: segmentation with identities kept, on a laptop's memory."""
