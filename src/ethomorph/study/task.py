@@ -17,7 +17,7 @@ from ethomorph.study.run import Run
 if TYPE_CHECKING:
     from ethomorph.training.supervision import Supervision
 
-ROOMS = {"landmarks": "ethomorph.keypoints.task"}
+ROOMS = {"landmarks": "ethomorph.keypoints.task", "identity": "ethomorph.identity.task"}
 """The module of each kind; it defines ``TASK``, a subclass of `Task`."""
 
 PER_SAMPLE = "per_sample.csv"
@@ -99,9 +99,9 @@ class Task(ABC):
     def remedies(self) -> dict[str, dict[str, Any]]:
         """What `diagnose --heal` may change: the name of a change to keys of the task's table, as ``--set`` takes them.
 
-        Names are those of `ethomorph.training.changes.CHANGES`, of which ``lower_rate`` is known for every task that has
-        ``settings.learning_rate``. A room adds its own, such as ``scaled_input``; None takes a key out of the table, so
-        that the method's default holds again.
+        Names are those of `ethomorph.training.changes.CHANGES`, of which ``lower_rate`` is known for every task that
+        has ``settings.learning_rate``. A room adds its own, such as ``scaled_input``; None takes a key out of the table,
+        so that the method's default holds again.
         """
         rate = self.resolved().get("settings", {}).get("learning_rate")
         if not isinstance(rate, (int, float)):

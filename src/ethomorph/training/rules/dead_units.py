@@ -4,7 +4,7 @@ Never firing in N samples bounds a unit's true rate by 3/N (95 %, rule of three;
 why one batch proves nothing: a unit that fires for one sample in a hundred is silent in a batch of 32 with p = 0.72.
 Dead units are a symptom, not a verdict: networks with two thirds of them dead still fitted well in our trials. Sick
 therefore takes half of all units or of a layer (SageMaker Debugger's and TheDeepChecker's 50 %) and a run that did not
-learn, or a layer in which nothing fires; a warning half of a layer or a fifth of all; from 2 % on it is mentioned. With
+learn, or a layer in which nothing fires; a warning half of a layer or a fifth of all; from a tenth of all on it is mentioned. With
 fewer than 100 samples, and no weight without gradient to confirm it, it is only mentioned.
 """
 
@@ -14,7 +14,7 @@ from ethomorph.training.evidence import Evidence
 from ethomorph.training.health import Finding, Severity
 from ethomorph.training.rules.unlearned import learned
 
-LAYER, OVERALL, MENTIONED, SAMPLES = 0.5, 0.2, 0.02, 100
+LAYER, OVERALL, MENTIONED, SAMPLES = 0.5, 0.2, 0.1, 100
 BY_RATE = ("a learning rate that is too high", "input that is not scaled", "much momentum on targets of little spread")
 BY_START = ("weights or biases that start too low", "input that is not scaled")
 REMEDY = "divide the learning rate by 10 and scale the input; if that is not enough, less momentum or a leaky ReLU"
