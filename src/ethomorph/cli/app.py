@@ -18,6 +18,7 @@ from ethomorph.cli import (
     demo,
     doctor,
     identify,
+    jobs,
     measure,
     new,
     predict,
@@ -26,6 +27,9 @@ from ethomorph.cli import (
     split,
     train,
 )
+
+INTERRUPTED = 130
+"""Exit code of a command that was stopped and can go on."""
 
 app = typer.Typer(
     name="ethomorph",
@@ -49,6 +53,7 @@ for verb in (
     compare.compare,
     identify.identify,
     report.report,
+    jobs.jobs,
     doctor.doctor,
 ):
     app.command()(verb)
@@ -85,8 +90,8 @@ def execute(arguments: list[str] | None = None) -> int:
         app(args=arguments, prog_name="ethomorph")
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else 0
-    except KeyboardInterrupt:
-        return _interrupted()
+    except KeyboardInterrupt as stopped:
+        return _interrupted(stopped)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -95,9 +100,9 @@ def execute(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def _interrupted() -> int:
-    print("stopped by Ctrl-C; what was finished is on disk", file=sys.stderr)
-    return 130
+def _interrupted(stopped: KeyboardInterrupt) -> int:
+    print(str(stopped) or "stopped by Ctrl-C; what was finished is on disk", file=sys.stderr)
+    return INTERRUPTED
 
 
 def _explain(error: Exception) -> int:

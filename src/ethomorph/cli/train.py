@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ethomorph.cli.cluster import Ask, DryRun, On, Wait, Where, changes, told
 from ethomorph.cli.output import (
     Json,
     Quiet,
@@ -33,6 +34,10 @@ def train(
         float | None, typer.Option("--max-minutes", min=0, help="Stop training after so long.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+    on: On = Where.local,
+    slurm: Ask = None,
+    dry_run: DryRun = False,
+    wait: Wait = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -41,6 +46,14 @@ def train(
     Example: `ethomorph train wings --max-minutes 10 --set method=ert`
     """
     show_warnings_plainly()
+    if on is Where.slurm:
+        from ethomorph.cluster.train import submit_training
+
+        job, script = submit_training(
+            study, task=task, run=run, settings=settings or [], max_minutes=max_minutes, resume=resume,
+            changes=changes(slurm), dry_run=dry_run,
+        )  # fmt: skip
+        raise typer.Exit(told(job, script, study=study, dry_run=dry_run, wait=wait, json=json))
     from ethomorph.report.run import metric_table
     from ethomorph.workflow.train import train as train_task
 

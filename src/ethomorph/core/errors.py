@@ -45,5 +45,9 @@ class SplitError(InputError):
     """A split that cannot be made honestly."""
 
 
+class Interrupted(KeyboardInterrupt):
+    """A person or a scheduler stopped the work; what was finished is on disk. The message says how to go on."""
+
+
 class MissingPart(InputError):
     """An optional dependency is needed; `fix` is the line that installs it."""

@@ -20,6 +20,7 @@ from ethomorph.keypoints.pairing import pair_specimens
 from ethomorph.keypoints.scale import Ruler, apply, find_scales
 from ethomorph.keypoints.tree_record import record_trees
 from ethomorph.study.config import ScaleSection, TaskSection
+from ethomorph.study.predictor import Predictor
 from ethomorph.study.provenance import Stopwatch
 from ethomorph.study.run import Run, plain
 from ethomorph.study.specimens import join_specimens, read_specimens
@@ -299,3 +300,10 @@ def told(predicted: LandmarkSet, out: Path, notes: list[str], skipped: list[str]
         "skipped": skipped,
         "notes": notes,
     }
+
+
+def predictor(run: Run, section: TaskSection, out: Path) -> Predictor:
+    """For predicting thousands of pictures, see `ethomorph.study.predictor`."""
+    from ethomorph.keypoints.predictor import LandmarkPredictor
+
+    return LandmarkPredictor(run, section, out)

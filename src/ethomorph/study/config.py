@@ -102,12 +102,29 @@ class TaskSection(Section):
         return value
 
 
+class SlurmSection(Section):
+    """``[slurm]``: what a job on a cluster asks for; every key can be changed on the command line."""
+
+    partition: str | None = None
+    account: str | None = None
+    qos: str | None = None
+    constraint: str | None = None
+    cpus: int = Field(4, ge=1, description="cores for a task")
+    gpus: int = Field(0, ge=0, description="GPUs for a task")
+    memory_gb: float = Field(16, gt=0, description="memory for a task")
+    minutes: int = Field(240, ge=1, description="time limit of a task; a training asks to be queued again at its end")
+    tasks: int = Field(16, ge=1, description="tasks of one array that run at the same time, at most")
+    setup: list[str] = Field(default_factory=list, description="shell lines before the work, such as module loads")
+    extra: dict[str, str] = Field(default_factory=dict, description="further sbatch options by their long names")
+
+
 class StudyConfig(Section):
     """The whole of study.toml."""
 
     study: StudySection
     split: SplitSection = Field(default_factory=lambda: SplitSection.model_validate({}))
     task: dict[str, TaskSection] = Field(default_factory=dict)
+    slurm: SlurmSection = Field(default_factory=lambda: SlurmSection.model_validate({}))
 
     @field_validator("task")
     @classmethod

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from ethomorph.core.errors import StudyError
+from ethomorph.core.errors import Interrupted, StudyError
 from ethomorph.study.config import Study, TaskSection
 from ethomorph.study.provenance import Stopwatch, describe_run
 from ethomorph.study.run import Run, plain
@@ -76,6 +76,7 @@ def train(
         place.write_split(zip(opened.samples["sample"], opened.samples["group"], parts, strict=True))
     minutes = max_minutes or place.config().get("max_minutes")
     opened.fit(parts, place, max_minutes=minutes, resume=resume, progress=progress)
+    stop_where_interrupted(place)
     score_run(opened, parts, place, progress=progress)
     place.write_json(
         "provenance.json",
@@ -89,6 +90,16 @@ def train(
     )
     write_report(opened, parts, place)
     return place
+
+
+def stop_where_interrupted(run: Run) -> None:
+    """Raise Interrupted where training was stopped before its end, so that nothing half-trained is scored."""
+    try:
+        stop = run.read_json("evidence.json").get("stop")
+    except StudyError:  # trees leave none: they cannot be resumed, so they are never half-way
+        return
+    if stop == "interrupt":
+        raise Interrupted(f"training was stopped; go on with --run {run.folder.name} --resume")
 
 
 def score_run(task: Task, parts: list[str], run: Run, *, part: str = "test", progress: bool = True) -> dict[str, Any]:
