@@ -59,7 +59,7 @@ def predict(
         print_json(done)
         return
     say_all(done["notes"])
-    say(f"{done['images']} picture(s), {done['found']} specimen(s) found, {done['not_found']} picture(s) without one")
+    say(done["summary"] if "summary" in done else pictures_of(done))
     print(done["out"])
 
 
@@ -76,3 +76,8 @@ def _many(
     say_all([*done["notes"], *(f"left out: {line}" for line in done["failures"])])
     say(f"{done['done']} of {done['inputs']} inputs done, {done['failed']} failed; each is listed in {done['table']}")
     print(done["out"])
+
+
+def pictures_of(done: dict) -> str:
+    """What became of the pictures, as a sentence."""
+    return f"{done['images']} picture(s), {done['found']} specimen(s) found, {done['not_found']} picture(s) without one"

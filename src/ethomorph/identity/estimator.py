@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 from scipy.special import expit
@@ -33,6 +33,7 @@ from ethomorph.identity.impute import Imputer
 from ethomorph.identity.plda import TwoCovariance
 from ethomorph.identity.posterior import sample_partitions
 from ethomorph.identity.result import Identification, membership
+from ethomorph.identity.score import balanced_accuracy
 from ethomorph.statistics.counts import count_interval
 
 MANY = 600
@@ -49,6 +50,14 @@ UNLIKENESS = "unlikeness: 0 surely one animal, 1 surely two"
 HELD_OUT_REPLICAS = 3
 """Replicas of the model in each round of held-out animals, so that the excess error of its counts is in excess of all
 that the interval knows already."""
+
+
+class HeldOut(NamedTuple):
+    """One round of held-out animals: how many, how many were counted, balanced accuracy of their pairs (may be NaN)."""
+
+    animals: int
+    counted: float
+    accuracy: float
 
 
 class Identifier:
@@ -69,6 +78,7 @@ class Identifier:
     variables_ : names of the variables learned from.
     calibration_ : of pair scores; `cut_` : learned height of the tree ("fit"); `count_error_` : of held-out counts.
     model_ : the `TwoCovariance` ("plda").
+    rounds_ : what each round of held-out animals gave; not saved.
 
     Examples
     --------
@@ -170,6 +180,7 @@ class Identifier:
             truth.append(len(np.unique(owner)))
         self.calibration_ = calibrate(np.concatenate(scores), np.concatenate(same)) if scores else Calibration()
         self.count_error_ = measure_count_error(np.array(counted), np.array(variance), np.array(truth))
+        self.rounds_ = self._rounds(truth, counted, scores, same)
         self.cut_ = 0.5
         self.misses_: list[float] = []
 
@@ -220,6 +231,12 @@ class Identifier:
             usage=_usage(self.model_), draws=counts,
         )  # fmt: skip
 
+    def _rounds(self, truth: Any, counted: Any, scores: list[np.ndarray], same: list[np.ndarray]) -> list[HeldOut]:
+        return [
+            HeldOut(int(t), float(c), balanced_accuracy(self.calibration_(raw), pair))
+            for t, c, raw, pair in zip(truth, counted, scores, same, strict=True)
+        ]
+
     def _count(self, draws: np.ndarray, trails: int) -> Metric:
         """The number of animals from drawn counts, as wide as counts of held-out animals were wrong."""
         error = self.count_error_
@@ -243,7 +260,7 @@ class Identifier:
             learned_from.append(len(np.unique(animal[rows])))
         if not trees:
             self.calibration_, self.cut_, self.count_error_ = self._preset_calibration(), self._preset.cut, CountError()
-            self.misses_ = [0.0]
+            self.misses_, self.rounds_ = [0.0], []
             return
         self.calibration_ = calibrate(np.concatenate(scores) + 1.5, np.concatenate(same), scale=5.0)
         self.calibration_ = Calibration(
@@ -253,6 +270,7 @@ class Identifier:
         self.cut_, self.misses_ = cut.at(len(np.unique(animal))), list(cut.misses)
         counted = np.array([cut_at_height(t, cut.at(n)).max() + 1 for t, n in zip(trees, learned_from, strict=True)])
         self.count_error_ = measure_count_error(counted, np.zeros(len(counted)), np.array(numbers))
+        self.rounds_ = self._rounds(numbers, counted, scores, same)
 
     def _preset_calibration(self) -> Calibration:
         """Pairs called as the preset's pooled ellipses call them: same where the circles of that coverage overlap."""

@@ -98,6 +98,41 @@ def identify(
 
     found, survey, model, learned_from = _run(table, library, make, in_sample)
     folder = Path(out)
+    notes = table.notes + ([] if library is None else library.notes)
+    result = write_identification(
+        found, survey, folder, model=model, learned_from=learned_from, unknown=unknown, notes=notes, pictures=pictures
+    )
+    files = result["files"]
+    discrimination, called = discriminate_classes(library or table, survey, classes, seed=seed)
+    if discrimination:
+        result["discrimination"] = discrimination
+    if called:
+        files.append(write_csv(called, folder / "classes.csv").name)
+    if hold_out:
+        rows = count_by_size(library or table, make, rounds=hold_out, seed=seed, progress=progress)
+        result["hold_out"] = summary(rows)
+        files.append(write_csv(rows, folder / "hold_out.csv").name)
+        if pictures:
+            from ethomorph.identity.draw import draw_sizes
+
+            files.append(draw_sizes(rows, folder / "hold_out.png").name)
+    files.sort()
+    write_json(folder / "identity.json", result)
+    return result
+
+
+def write_identification(
+    found: Identification,
+    survey: PrintTable,
+    folder: Path,
+    *,
+    model: Identifier | None,
+    learned_from: str,
+    unknown: float | None = 0.5,
+    notes: Sequence[str] = (),
+    pictures: bool = True,
+) -> dict[str, Any]:
+    """Score where the animals are known, take the census, write tables, pictures and ``identity.json``; its content."""
     result: dict[str, Any] = {
         "method": found.method,
         "in_sample": found.in_sample,
@@ -108,31 +143,18 @@ def identify(
     if survey.known.all():
         result |= score_identification(found, survey.of_trails(survey.animal))
     census = take_census(found, survey)
+    files = write_tables(found, survey, census, folder)
+    if model is not None and model.method == "plda" and learned_from != TRAILS_ALONE:
+        files.append(write_matches(model, survey, folder, unknown=unknown))
+    if pictures:
+        files += draw_all(found, survey, _completed(survey, model), folder)
     result |= {
         "census": census.rows(),
         "variables_used": int((found.usage > 0).sum()),
         "warnings": found.warnings,
-        "notes": table.notes + ([] if library is None else library.notes),
+        "notes": [*survey.notes, *(note for note in notes if note not in survey.notes)],
+        "files": sorted(path.name for path in files),
     }
-    files = write_tables(found, survey, census, folder)
-    if model is not None and model.method == "plda" and learned_from != TRAILS_ALONE:
-        files.append(write_matches(model, survey, folder, unknown=unknown))
-    discrimination, called = discriminate_classes(library or table, survey, classes, seed=seed)
-    if discrimination:
-        result["discrimination"] = discrimination
-    if called:
-        files.append(write_csv(called, folder / "classes.csv"))
-    if hold_out:
-        rows = count_by_size(library or table, make, rounds=hold_out, seed=seed, progress=progress)
-        result["hold_out"] = summary(rows)
-        files.append(write_csv(rows, folder / "hold_out.csv"))
-    if pictures:
-        files += draw_all(found, survey, _completed(survey, model, imputation, seed), folder)
-        if hold_out:
-            from ethomorph.identity.draw import draw_sizes
-
-            files.append(draw_sizes(rows, folder / "hold_out.png"))
-    result["files"] = sorted(path.name for path in files)
     write_json(folder / "identity.json", result)
     return result
 
@@ -140,13 +162,13 @@ def identify(
 TRAILS_ALONE = "trails of the table"
 
 
-def _completed(survey: PrintTable, model: Identifier | None, imputation: Any, seed: int) -> np.ndarray:
+def _completed(survey: PrintTable, model: Identifier | None) -> np.ndarray:
     """The survey's measurements without gaps, for drawing."""
     if np.isfinite(survey.values).all():
         return survey.values
     if model is not None:
         return model.imputer_.transform(survey.with_variables(model.variables_).values)
-    return Imputer(method=imputation, seed=seed).fit(survey.values).reference_
+    return Imputer(method="mean").fit(survey.values).reference_
 
 
 def _run(

@@ -19,19 +19,35 @@ from ethomorph.statistics.intervals import clustered_weighted
 PAIRS_RESAMPLED = 100_000_000
 """Pairs looked at over all resamples of one score; bounds the time at some seconds."""
 
+MOST_TRAILS = 3000
+"""Trails whose pairs are scored; of more, a random share of the animals stands for all."""
+
 PairStatistic = Callable[[np.ndarray, np.ndarray, np.ndarray], float]
 
 
 def score_identification(found: Identification, truth: np.ndarray) -> dict[str, Any]:
     """All scores of one identification against the animals (trails,), as metric blocks ready for JSON."""
     number = len(np.unique(truth))
+    chosen = trails_to_score(truth)
+    scores, individual = found.scores[np.ix_(chosen, chosen)], found.individual[chosen]
     value, low, high = found.individuals.value, found.individuals.low, found.individuals.high
     covered = low is not None and high is not None and low <= number <= high
     return {
-        "pairs": {name: metric.to_dict() for name, metric in pair_scores(found.scores, truth).items()},
-        "adjusted_rand": adjusted_rand(found.individual, truth, compared=np.isfinite(found.scores)).to_dict(),
+        "pairs": {name: metric.to_dict() for name, metric in pair_scores(scores, truth[chosen]).items()},
+        "adjusted_rand": adjusted_rand(individual, truth[chosen], compared=np.isfinite(scores)).to_dict(),
         "truth": {"animals": number, "count_ratio": None if value is None else value / number, "covered": covered},
+        **({"scored": {"trails": len(chosen), "of": len(truth)}} if len(chosen) < len(truth) else {}),
     }
+
+
+def trails_to_score(truth: np.ndarray, *, most: int = MOST_TRAILS, seed: int = 0) -> np.ndarray:
+    """Sorted indices of all trails, or of whole animals chosen at random where their pairs would be too many."""
+    if len(truth) <= most:
+        return np.arange(len(truth))
+    animals, codes = np.unique(truth, return_inverse=True)
+    order = np.random.default_rng(seed).permutation(len(animals))
+    kept = order[np.cumsum(np.bincount(codes)[order]) <= most]
+    return np.flatnonzero(np.isin(codes, kept))
 
 
 def pair_scores(scores: np.ndarray, truth: np.ndarray, *, resamples: int = 1000, seed: int = 0) -> dict[str, Metric]:

@@ -11,6 +11,9 @@ from ethomorph.core.errors import StudyError
 from ethomorph.study.run import Run
 from ethomorph.study.task import PER_SAMPLE
 
+UNITS = ("px", "mm", "cm", "deg", "s")
+"""Ends of a metric's name that are its unit; "accuracy" is none."""
+
 
 def compare(first: str | Path, second: str | Path) -> dict[str, Any]:
     """Mean of `first` minus `second` over the samples both runs scored, with its interval and p value.
@@ -68,4 +71,5 @@ def _scored(run: Run) -> pd.DataFrame:
 
 
 def _unit(metric: str) -> str:
-    return metric.rsplit("_", 1)[-1] if "_" in metric else ""
+    last = metric.rsplit("_", 1)[-1]
+    return last if last in UNITS else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
@@ -12,7 +13,7 @@ from ethomorph.core.files import write_text
 from ethomorph.study.config import FILE_NAME, Kind, Study
 from ethomorph.study.task import ROOMS, open_task
 
-TEMPLATE = """\
+HEAD = """\
 # What this study is. Every key is checked; `ethomorph train` says which one does not fit.
 
 [study]
@@ -22,9 +23,12 @@ name = {name}
 [split]
 by = "specimen"        # an individual never stands in two parts; or a column of the specimens table
 test = 0.25            # share of the samples that only judges the finished model
-validation = 0.15      # share that training may look at to choose when to stop
+validation = {validation:<10}# share that training may look at to choose when to stop
 seed = 0
 
+"""
+
+LANDMARKS = """\
 [task.{task}]
 kind = "{kind}"
 labels = {labels}
@@ -81,8 +85,10 @@ def new_study(
     for option, path in (("--labels", labels), ("--images", images), ("--specimens", specimens)):
         if path is not None and not Path(path).exists():
             raise StudyError(f"{option}: does not exist", place=path, fix="correct the path")
-    text = TEMPLATE.format(
+    room = import_module(ROOMS[kind])
+    text = (HEAD + getattr(room, "TEMPLATE", LANDMARKS)).format(
         name=quoted(name or folder.resolve().name),
+        validation=getattr(room, "VALIDATION", 0.15),
         kind=kind,
         task=task_name(labels),
         labels=quoted(_seen_from(folder, labels)),
