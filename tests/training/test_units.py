@@ -1,4 +1,4 @@
-"""Units are counted exactly: planted dead, constant and saturated ones, whatever the activation and however it is called."""
+"""Units are counted exactly: planted dead, constant and saturated ones, whatever the activation, however called."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_features_stand_last_after_a_linear_layer_and_second_after_a_convolution
 
 
 def test_rare_is_not_dead():
-    """A unit that fires once in the last batch of a pass is alive; nearly dead where the pass is long enough to say so."""
+    """A unit that fires once, in the last batch, is alive; nearly dead where the pass is long enough to say so."""
     net = nn.Sequential(nn.Linear(1, 2), nn.ReLU())
     with torch.no_grad():
         net[0].weight.fill_(1.0)

@@ -100,8 +100,8 @@ class Task(ABC):
         """What `diagnose --heal` may change: the name of a change to keys of the task's table, as ``--set`` takes them.
 
         Names are those of `ethomorph.training.changes.CHANGES`, of which ``lower_rate`` is known for every task that
-        has ``settings.learning_rate``. A room adds its own, such as ``scaled_input``; None takes a key out of the table,
-        so that the method's default holds again.
+        has ``settings.learning_rate``. A room adds its own, such as ``scaled_input``; None takes a key out of the
+        table, so that the method's default holds again.
         """
         rate = self.resolved().get("settings", {}).get("learning_rate")
         if not isinstance(rate, (int, float)):
@@ -136,7 +136,7 @@ def open_task(study: Study, name: str | None = None, overrides: dict[str, Any] |
     """
     name, section = study.task(name)
     if overrides:
-        section = _overridden(study, name, section, overrides)
+        section = overridden(study, name, section, overrides)
     if section.kind not in ROOMS:
         raise StudyError(
             f"task.{name}.kind: {section.kind!r} is not built yet", place=study.file, fix=f"kinds: {', '.join(ROOMS)}"
@@ -146,7 +146,8 @@ def open_task(study: Study, name: str | None = None, overrides: dict[str, Any] |
     return task
 
 
-def _overridden(study: Study, name: str, section: TaskSection, overrides: dict[str, Any]) -> TaskSection:
+def overridden(study: Study, name: str, section: TaskSection, overrides: dict[str, Any]) -> TaskSection:
+    """A task's table with dotted keys changed; None takes a key out. Raises StudyError for what does not fit."""
     from pydantic import ValidationError
 
     from ethomorph.study.config import explain

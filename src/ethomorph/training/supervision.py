@@ -10,6 +10,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ethomorph.training.settings import FitSettings
@@ -30,12 +31,14 @@ class Supervision:
     Attributes
     ----------
     change : the one thing that is done otherwise; None for nothing.
+    start : a checkpoint with the weights to begin with; None for the module's own.
     max_steps, max_minutes : bounds beside those of the settings; the tighter one holds.
     on_epoch : called with each row of the history; a sentence that comes back ends the fit as "pruned".
     evidence : of each fit that ended, in order.
     """
 
     change: Change | None = None
+    start: Path | None = None
     max_steps: int | None = None
     max_minutes: float | None = None
     on_epoch: Callable[[dict[str, Any]], str | None] | None = None
@@ -43,6 +46,10 @@ class Supervision:
 
     def prepare(self, module: pl.LightningModule, settings: FitSettings, factories: Any) -> tuple[FitSettings, Any]:
         """Settings and loader factories as this supervision wants them; the module is changed in place."""
+        if self.start is not None:
+            from ethomorph.training.checkpoint import read, restore_weights
+
+            restore_weights(read(self.start), module)
         if self.change is not None:
             settings, factories = self.change.apply(module, settings, factories)
         steps = [limit for limit in (settings.max_steps, self.max_steps) if limit is not None]
