@@ -18,7 +18,7 @@ from benchmarks.record import Claim
 from ethomorph.core.prints import PrintTable
 from ethomorph.identity.estimator import Identifier
 from ethomorph.identity.score import balanced_accuracy
-from ethomorph.identity.table import read_table
+from ethomorph.identity.table import read_prints
 
 FILES = {
     "puma": ("MountainLion.csv", "Missing_Patterns_Mountain_Lion.csv"),
@@ -60,7 +60,7 @@ def run(data: Path, work: Path) -> tuple[list[Claim], dict[str, Any], float]:
 def one(data: Path, job: tuple[str, str, str, float]) -> dict[str, Any]:
     species, way, method, share = job
     file, pattern = FILES[species]
-    table = read_table(data / file)
+    table = read_prints(data / file)
     holed = lose_landmarks(table, dependence(data / pattern, data / file, table), share, np.random.default_rng(1))
     row = {"species": species, "way": way, "method": method, "share": share}
     row["cells_missing"] = round(float(np.isnan(holed.values).mean()), 4)

@@ -18,8 +18,8 @@ ALPHA = 0.05
 
 
 def run(data: Path, work: Path) -> tuple[list[Claim], dict[str, Any], float]:
-    rows, first = rows_of(work, "survey", simulated, range(SURVEYS), piece=50)
-    singles, second = rows_of(work, "single", one_animal, range(SINGLES), piece=50)
+    rows, first = rows_of(work, "survey", simulated, range(SURVEYS), piece=25)
+    singles, second = rows_of(work, "single", one_animal, range(SINGLES), piece=25)
     widths, third = rows_of(work, "width", width, [(s, p) for p in PRINTS for s in range(20)], piece=30)
     shifts, fourth = rows_of(work, "shift", shifted, [(s, d) for d in SHIFTS for s in range(30)], piece=45)
     result: dict[str, Any] = {

@@ -19,7 +19,7 @@ from ethomorph.identity.discriminate import discriminate
 from ethomorph.identity.estimator import Identifier
 from ethomorph.identity.fit import PRESETS, compare_pairs
 from ethomorph.identity.score import area_under_curve, balanced_accuracy, precision, recall, score_identification
-from ethomorph.identity.table import read_table
+from ethomorph.identity.table import read_prints
 
 SPLITS = 20
 MANY = 100
@@ -39,7 +39,7 @@ def run(data: Path, work: Path) -> tuple[list[Claim], dict[str, Any], float]:
     result: dict[str, Any] = {"splits": SPLITS}
     spent = 0.0
     for species, file in FILES.items():
-        table = read_table(data / file)
+        table = read_prints(data / file)
         block: dict[str, Any] = {"prints": len(table), "trails": len(table.trails), "notes": table.notes}
         block["animals"] = len(np.unique(table.animal))
         block["fit_in_sample"] = in_sample_fit(table, species)
@@ -87,7 +87,7 @@ def in_sample_fit(table: PrintTable, species: str) -> dict[str, Any]:
 
 def held_out(path: Path, method: str, species: str, seed: int) -> dict[str, Any]:
     """Learn from a random half of the animals, identify the other half."""
-    table = read_table(path)
+    table = read_prints(path)
     animals = np.unique(table.animal)
     learned = np.isin(table.animal, np.random.default_rng(seed).permutation(animals)[: len(animals) // 2])
     survey = table.where(~learned)

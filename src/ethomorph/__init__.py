@@ -29,19 +29,33 @@ _HOMES = {
     "Study": "study.config",
     "train": "workflow.train",
     "simulate_radiographs": "phantoms.radiograph",
+    "Identifier": "identity.estimator",
+    "PrintTable": "core.prints",
+    "identify": "identity.identify",
+    "measure_prints": "identity.variables",
+    "read_prints": "identity.table",
+    "simulate_paws": "phantoms.paws",
+    "simulate_prints": "phantoms.prints",
 }
 """Public name to the module that holds it; loaded on first use, so that importing ethomorph costs nothing."""
 
 __all__ = [
+    "Identifier",
     "InputError",
     "LandmarkRegressor",
     "LandmarkSet",
     "Metric",
+    "PrintTable",
     "Specimen",
     "Study",
     "__version__",
+    "identify",
+    "measure_prints",
     "read",
+    "read_prints",
     "score",
+    "simulate_paws",
+    "simulate_prints",
     "simulate_radiographs",
     "split",
     "train",
@@ -53,7 +67,14 @@ if TYPE_CHECKING:
     from ethomorph.core.errors import InputError
     from ethomorph.core.landmarks import LandmarkSet, Specimen
     from ethomorph.core.metric import Metric
+    from ethomorph.core.prints import PrintTable
+    from ethomorph.identity.estimator import Identifier
+    from ethomorph.identity.identify import identify
+    from ethomorph.identity.table import read_prints
+    from ethomorph.identity.variables import measure_prints
     from ethomorph.keypoints.estimator import LandmarkRegressor
+    from ethomorph.phantoms.paws import simulate_paws
+    from ethomorph.phantoms.prints import simulate_prints
     from ethomorph.phantoms.radiograph import simulate_radiographs
     from ethomorph.study.config import Study
     from ethomorph.workflow.train import train

@@ -5,7 +5,7 @@ import pytest
 
 from ethomorph.core.errors import LabelError
 from ethomorph.identity.discriminate import discriminate
-from ethomorph.identity.table import read_table
+from ethomorph.identity.table import read_prints
 from ethomorph.phantoms.prints import simulate_prints
 
 
@@ -22,7 +22,7 @@ def test_sex_is_found_and_chance_stays_chance():
 
 @pytest.mark.parametrize("file", ["MountainLion.csv", "AmurTiger.csv"])
 def test_sex_of_public_tables(shared_data, file):
-    table = read_table(shared_data / "footprints" / file)
+    table = read_prints(shared_data / "footprints" / file)
     found = discriminate(table.values, table.attributes["sex"], table.animal, table.trail, table.variables)
     assert found.honest["trail"].value >= 0.96
     assert found.in_sample["trail"].value > found.honest["trail"].value

@@ -9,7 +9,7 @@ from ethomorph.identity.estimator import Identifier
 from ethomorph.identity.halves import identify_halves
 from ethomorph.identity.match import NONE, match
 from ethomorph.identity.score import area_under_curve, balanced_accuracy
-from ethomorph.identity.table import read_table
+from ethomorph.identity.table import read_prints
 from ethomorph.phantoms.prints import FIELD, simulate_prints
 
 
@@ -144,7 +144,7 @@ def test_halves_join_into_one_result(known):
 
 
 def test_held_out_pumas(shared_data):
-    table = read_table(shared_data / "footprints" / "MountainLion.csv")
+    table = read_prints(shared_data / "footprints" / "MountainLion.csv")
     animals = np.random.default_rng(0).permutation(np.unique(table.animal))
     learned = np.isin(table.animal, animals[:17])
     survey = table.where(~learned)

@@ -8,7 +8,7 @@ from sklearn.metrics import balanced_accuracy_score
 from ethomorph.core.errors import LabelError
 from ethomorph.identity.clustering import cut_at_height, cut_to_number, grow_tree, height_for, learn_cut
 from ethomorph.identity.fit import PRESETS, canonical_pair, compare_pairs, touching_radius
-from ethomorph.identity.table import read_table
+from ethomorph.identity.table import read_prints
 from ethomorph.phantoms.prints import simulate_prints
 
 
@@ -90,7 +90,7 @@ def test_cuts():
     ("species", "file", "published"), [("puma", "MountainLion.csv", 0.911), ("tiger", "AmurTiger.csv", 0.929)]
 )
 def test_in_sample_pairs_reach_the_published_figures(shared_data, species, file, published):
-    table = read_table(shared_data / "footprints" / file)
+    table = read_prints(shared_data / "footprints" / file)
     preset = PRESETS[species]
     pairs = compare_pairs(table.values, table.trail, table.values, variables=preset.variables)
     owner = table.of_trails(table.animal)

@@ -74,6 +74,41 @@ def distances(
     _tell(table, notes, out, json)
 
 
+@app.command()
+def prints(
+    labels: Labels,
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="felid, or a TOML file that says what is measured on another species.")
+    ] = "felid",
+    specimens: Annotated[
+        Path | None, typer.Option("--specimens", help="CSV: image, specimen (the animal), trail, foot, sex, site, ...")
+    ] = None,
+    study: Study = None,
+    task: TaskName = None,
+    images: Images = None,
+    out: Out = Path("prints.csv"),
+    mm_per_px: Annotated[
+        float | None, typer.Option("--mm-per-px", min=0, help="The scale, where the file has none.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Footprints: lengths, angles and areas by a recipe, a row a print, ready for `ethomorph identify`.
+
+    Example: `ethomorph measure prints paws.tps --specimens specimens.csv --out prints.csv`
+    """
+    show_warnings_plainly()
+    from ethomorph.workflow.measure import measure_footprints
+
+    count, notes = measure_footprints(
+        labels, recipe=recipe, specimens=specimens, images=images, out=out, study=study, task=task, mm_per_px=mm_per_px
+    )
+    if json:
+        print_json({"out": str(out), "prints": count, "notes": notes})
+        return
+    say_all(notes)
+    print(out)
+
+
 def _tell(table, notes: list[str], out: Path, json: bool) -> None:  # type: ignore[no-untyped-def]
     if json:
         print_json(

@@ -24,7 +24,7 @@ from ethomorph.identity.impute import Imputer
 from ethomorph.identity.result import Identification
 from ethomorph.identity.score import score_identification
 from ethomorph.identity.sizes import count_by_size, summary
-from ethomorph.identity.table import read_table
+from ethomorph.identity.table import read_prints
 from ethomorph.identity.write import draw_all, write_csv, write_matches, write_tables
 
 
@@ -90,8 +90,8 @@ def identify(
         For tables that cannot be read or are too small, in one line.
     """
     given: dict[str, Any] = {**(columns or {}), "classes": list(classes)}
-    table = read_table(table_path, animal=animal, trail=trail, missing_trail=missing_trail, **given)
-    library = None if reference is None else read_table(reference, animal=animal, **given)
+    table = read_prints(table_path, animal=animal, trail=trail, missing_trail=missing_trail, **given)
+    library = None if reference is None else read_prints(reference, animal=animal, **given)
 
     def make() -> Identifier:
         return Identifier(method=method, species=species, imputation=imputation, seed=seed)

@@ -59,6 +59,15 @@ class Recipe:
     def names(self) -> list[str]:
         return [step.name for step in self.variables]
 
+    @property
+    def columns(self) -> list[str]:
+        """The variables' names with their unit, as a table's columns are called: ``length_toe_1_cm``."""
+        unit = {"length": self.unit, "angle": "deg", "area": f"{self.unit}2", "ellipse": f"{self.unit}2", "ratio": ""}
+        of: dict[str, str] = {}
+        for step in self.variables:
+            of[step.name] = of[step.of[0]] if step.rule == "sum" else unit[step.rule]
+        return [f"{name}_{of[name]}" if of[name] else name for name in self.names]
+
 
 def read_recipe(source: str | Path) -> Recipe:
     """A recipe by the name of a shipped one ("felid") or by path.

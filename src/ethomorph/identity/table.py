@@ -6,6 +6,8 @@ left aside. Comparing and counting happen elsewhere.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from ethomorph.core.errors import FormatError, LabelError
+from ethomorph.core.files import write_text
 from ethomorph.core.prints import PrintTable
 from ethomorph.identity.cells import as_number, read_cells
 from ethomorph.identity.columns import ROLES, find_columns
@@ -26,7 +29,7 @@ GAP_SHARE = 0.5
 """A variable missing in more than this share of the prints is left aside: imputing it would invent it."""
 
 
-def read_table(
+def read_prints(
     path: str | Path,
     *,
     animal: str | None = None,
@@ -111,6 +114,18 @@ def read_table(
         animal=who, attributes=text, rows=lines, source=place, notes=notes,
     )  # fmt: skip
     return _without_doubles(_with_trails(table, "trail" in found, missing_trail))
+
+
+def write_prints(table: PrintTable, path: str | Path) -> Path:
+    """Write prints as CSV that `read_prints` reads back: animal, trail, what else is known, then the measurements."""
+    who = {"animal": table.animal} if table.known.any() else {}
+    columns = {**who, "trail": table.trail, **table.attributes}
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([*columns, *table.variables])
+    for known, values in zip(zip(*columns.values(), strict=True), table.values, strict=True):
+        writer.writerow([*known, *("" if np.isnan(v) else f"{v:.7g}" for v in values)])
+    return write_text(path, stream.getvalue())
 
 
 def pseudo_trails(table: PrintTable, size: int = 7) -> PrintTable:

@@ -17,7 +17,7 @@ from ethomorph.identity.estimator import Identifier
 from ethomorph.identity.health import judge, record
 from ethomorph.identity.plda import SMALLEST_REFERENCE
 from ethomorph.identity.result import Identification
-from ethomorph.identity.table import read_table
+from ethomorph.identity.table import read_prints
 from ethomorph.identity.task_score import per_trail, score_part
 from ethomorph.study.config import TaskSection
 from ethomorph.study.provenance import Stopwatch
@@ -46,7 +46,7 @@ class IdentityTask(Task):
         self.inputs.append(path)
         self._settings = checked_settings(self.section, self.name, self.study.file)
         self.columns = self._settings.pop("columns")
-        whole = read_table(path, **self.columns)
+        whole = read_prints(path, **self.columns)
         self.warnings += whole.notes
         unknown = int((~whole.known).sum())
         if unknown:
@@ -100,7 +100,7 @@ class IdentityTask(Task):
 
     def score_other(self, run: Run, labels: Path, images: Path | None, *, progress: bool) -> dict[str, Any]:
         """Scores on another table of known animals, against this run's own training part as baseline."""
-        whole = read_table(labels, **self.columns)
+        whole = read_prints(labels, **self.columns)
         survey = whole.where(whole.known)
         if not len(survey):
             raise StudyError("no print has a known animal", place=labels, fix="name the animals in a column")
@@ -215,13 +215,11 @@ def predict_new(
     from ethomorph.identity.identify import write_identification
 
     if len(inputs) != 1:
-        raise StudyError(
-            f"{len(inputs)} tables", fix="give one table of prints, with a column for the site"
-        )
+        raise StudyError(f"{len(inputs)} tables", fix="give one table of prints, with a column for the site")
     if distances is not None:
         raise StudyError("--distances is for landmarks", fix="the folder of --out holds the matrix of trails")
     settings = checked_settings(section, "", run.config_file)
-    survey = read_table(inputs[0], **settings["columns"])
+    survey = read_prints(inputs[0], **settings["columns"])
     model = Identifier.load(run.model)
     found = model.predict(survey)
     if out.suffix.lower() == ".csv":

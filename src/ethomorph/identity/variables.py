@@ -16,8 +16,13 @@ from ethomorph.core.prints import PrintTable
 from ethomorph.core.units import millimetres
 from ethomorph.identity.recipe import Recipe, Step
 
-RIGHT = {"right", "r", "rh", "rf", "right hind", "right front"}
-"""What an attribute `foot` may say of a right foot."""
+RIGHT = {
+    "right": "left", "r": "l", "rh": "lh", "rf": "lf", "right hind": "left hind", "right front": "left front",
+}  # fmt: skip
+"""What an attribute `foot` may say of a right foot, and what it is once mirrored."""
+
+KNOWN = ("sex", "age", "species", "site", "session", "foot", "substrate")
+"""Attributes of a specimen that its print keeps."""
 
 
 def measure_prints(landmarks: LandmarkSet, recipe: Recipe, *, cm_per_unit: float | None = None) -> PrintTable:
@@ -25,15 +30,16 @@ def measure_prints(landmarks: LandmarkSet, recipe: Recipe, *, cm_per_unit: float
 
     Parameters
     ----------
-    landmarks : 2-D, with the recipe's points by name (in any order, further ones ignored). Attributes ``animal``,
-        ``trail``, ``foot``, ``sex``, ``site``, ``session`` are taken over; right feet are mirrored.
+    landmarks : 2-D, with the recipe's points by name (in any order, further ones ignored). Attributes ``animal`` (or
+        ``specimen``), ``trail`` and those of `KNOWN` are taken over; right feet are mirrored.
     recipe : of the species.
     cm_per_unit : scale where the specimens have none of their own (``Specimen.scale`` with its unit mm, cm or m).
 
     Returns
     -------
     PrintTable
-        Missing landmarks give missing variables. Trails default to the specimen's id or image.
+        Missing landmarks give missing variables; prints without any are left out, and told of in `notes`. Variables
+        are named as in the recipe, with their unit. Trails default to the specimen's id or image.
 
     Raises
     ------
@@ -53,17 +59,31 @@ def measure_prints(landmarks: LandmarkSet, recipe: Recipe, *, cm_per_unit: float
     if landmarks.frame == "y_up":
         points = points * np.array([1.0, -1.0])
     scale = np.array([_cm(s.scale, s.unit, cm_per_unit, s.label, landmarks.source) for s in landmarks])
-    mirrored = np.array([s.attributes.get("foot", "").strip().lower() in RIGHT for s in landmarks])
+    feet = [s.attributes.get("foot", "").strip() for s in landmarks]
+    mirrored = np.array([foot.lower() in RIGHT for foot in feet], dtype=bool)
     points[mirrored] *= np.array([-1.0, 1.0])
     values = variables_of(points * scale[:, None, None], recipe)
-    roles = ("sex", "site", "session", "age", "substrate")
-    given = {role: np.array([s.attributes.get(role, "") for s in landmarks]) for role in roles}
-    return PrintTable(
-        values, recipe.names, np.array([s.attributes.get("trail") or s.label for s in landmarks]),
-        np.array([s.attributes.get("animal", "") for s in landmarks]),
-        {role: column for role, column in given.items() if (column != "").any()}, source=landmarks.source,
+    given = {role: np.array([s.attributes.get(role, "") for s in landmarks]) for role in KNOWN}
+    given["foot"] = np.array([RIGHT.get(foot.lower(), foot) for foot in feet])
+    known = {role: column for role, column in given.items() if (column != "").any()}
+    table = PrintTable(
+        values, recipe.columns, np.array([s.attributes.get("trail") or s.label for s in landmarks]),
+        np.array([s.attributes.get("animal") or s.attributes.get("specimen", "") for s in landmarks]),
+        known | {"print": np.array([s.label for s in landmarks])}, source=landmarks.source,
         notes=[f"{mirrored.sum()} right feet were mirrored"] if mirrored.any() else [],
     )  # fmt: skip
+    return _without_bare(table)
+
+
+def _without_bare(table: PrintTable) -> PrintTable:
+    """Leave out prints of which nothing could be measured."""
+    bare = ~np.isfinite(table.values).any(axis=1)
+    if not bare.any():
+        return table
+    listed = ", ".join(table.attributes["print"][bare][:5].tolist())
+    kept = table.where(~bare)
+    kept.notes.append(f"{bare.sum()} prints have too few landmarks to measure anything and were left out ({listed})")
+    return kept
 
 
 def variables_of(points: np.ndarray, recipe: Recipe) -> np.ndarray:
@@ -92,12 +112,17 @@ def all_points(points: np.ndarray, recipe: Recipe) -> dict[str, np.ndarray]:
 
 
 def orient(points: np.ndarray, recipe: Recipe) -> np.ndarray:
-    """Turn and shift prints so that the recipe's left-right line is horizontal and its `up` point above it; y up."""
+    """Turn and shift prints so that the recipe's left-right line is horizontal and its `up` point above it; y up.
+
+    A print without the points of that line stays as it lies: no measure depends on the direction.
+    """
     left, right = (points[:, recipe.placed.index(name)] for name in (recipe.left, recipe.right))
     upright = points * np.array([1.0, -1.0])
     axis = (right - left) * np.array([1.0, -1.0])
     axis = axis / np.linalg.norm(axis, axis=1, keepdims=True)
     middle = (left + right) / 2 * np.array([1.0, -1.0])
+    lost = ~np.isfinite(axis).all(axis=1)
+    axis[lost], middle[lost] = (1.0, 0.0), 0.0
     across = np.stack([-axis[:, 1], axis[:, 0]], axis=1)
     turned = np.einsum("npd,nad->npa", upright - middle[:, None], np.stack([axis, across], axis=1))
     below = turned[:, recipe.placed.index(recipe.up), 1] < 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from ethomorph.core.errors import LabelError
+from ethomorph.core.errors import LabelError, StudyError
 from ethomorph.core.files import atomic_path, write_text
 from ethomorph.core.landmarks import LandmarkSet
 
@@ -87,6 +87,52 @@ def measure_distances(
     table = landmark_distances(landmarks, wanted, mm_per_px=mm_per_px)
     write_text(out, table.to_csv(index=False))
     return table, notes
+
+
+def measure_footprints(
+    labels: str | Path,
+    *,
+    recipe: str = "felid",
+    specimens: str | Path | None = None,
+    images: str | Path | None = None,
+    out: str | Path,
+    study: str | Path | None = None,
+    task: str | None = None,
+    mm_per_px: float | None = None,
+) -> tuple[int, list[str]]:
+    """Measure landmarked prints by a recipe and write a row each; returns how many, and what had to be said.
+
+    Parameters
+    ----------
+    recipe : name of a shipped one, or a TOML file.
+    specimens : CSV with the columns image, specimen (the animal), trail, foot, sex, site, session ...; by default that
+        of the study.
+    study, task : take names and scale from a study's task.
+    mm_per_px : where the prints have no scale of their own.
+
+    Raises
+    ------
+    InputError : labels that cannot be read or lack points of the recipe, prints without scale.
+    """
+    from ethomorph.identity.recipe import read_recipe
+    from ethomorph.identity.table import write_prints
+    from ethomorph.identity.variables import measure_prints
+    from ethomorph.study.config import Study
+    from ethomorph.study.specimens import join_specimens, read_specimens
+
+    followed = read_recipe(recipe)
+    landmarks, _, notes = _read(labels, images, "missing", study, task)
+    if specimens is not None:
+        notes += join_specimens(landmarks, read_specimens(specimens), place=specimens)
+    elif study is not None and (own := Study(study).config.study.specimens) is not None:
+        table_of_study = Study(study).existing(own, "study.specimens")
+        try:
+            notes += join_specimens(landmarks, read_specimens(table_of_study), place=table_of_study)
+        except StudyError:
+            notes.append("the study's table describes none of these prints; name animals and trails with --specimens")
+    table = measure_prints(landmarks, followed, cm_per_unit=None if mm_per_px is None else mm_per_px / 10)
+    write_prints(table, out)
+    return len(table), notes + table.notes
 
 
 def _read(
