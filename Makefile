@@ -5,10 +5,11 @@ VENV := .venv
 RUN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help install demo test check bench docs clean
+.PHONY: help install demo test test-slurm check bench docs clean
 help:
 	@echo "make demo     simulate radiographs, train, judge, predict, measure; ends with the path of a report"
 	@echo "make test     the test suite"
+	@echo "make test-slurm  the tests on a Slurm of this machine, which is installed where that may be done"
 	@echo "make check    ruff and mypy"
 	@echo "make bench    the benchmarks that this machine can run; takes hours"
 	@echo "make docs     rebuild docs/benchmarks.md from the results"
@@ -26,6 +27,10 @@ demo: install
 
 test: install
 	$(RUN)/python -m pytest
+
+test-slurm: install
+	tests/cluster/install-slurm.sh
+	ETHOMORPH_TEST_SLURM=1 $(RUN)/python -m pytest tests/cluster
 
 check: install
 	$(RUN)/ruff check .

@@ -152,9 +152,8 @@ def _predict(predictor: Predictor, manifest: Manifest, batch: list[int]) -> list
     except Exception as error:
         if len(batch) == 1:
             line = " ".join(str(error).split())[:300]
-            return [
-                (batch[0], line if isinstance(error, InputError) else f"{inputs[0]}: {type(error).__name__}: {line}")
-            ]
+            where = "" if isinstance(error, InputError) else f"{inputs[0]}: {type(error).__name__}: "
+            return [(batch[0], where + line)]
     return [outcome for one in batch for outcome in _predict(predictor, manifest, [one])]
 
 
