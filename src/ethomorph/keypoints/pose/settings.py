@@ -59,6 +59,7 @@ class Optimization:
     hard_to_easy_ratio : a node is hard where its loss is this many times the smallest.
     min_hard, max_hard : bounds of how many nodes are hard; max 0 for no bound.
     hard_weight : weight of the hard nodes' mean loss, added to the loss.
+    workers : processes that prepare samples; 0 prepares them in this one, which suits training on a CPU.
     """
 
     epochs: int = 200
@@ -79,6 +80,7 @@ class Optimization:
     min_hard: int = 2
     max_hard: int = 0
     hard_weight: float = 5.0
+    workers: int = 0
 
     def __post_init__(self) -> None:
         for name in ("epochs", "steps_an_epoch", "batch"):
