@@ -26,6 +26,7 @@ from ethomorph.cli import (
     report,
     score,
     split,
+    sweep,
     train,
 )
 
@@ -52,6 +53,7 @@ for verb in (
     predict.predict,
     score.score,
     diagnose.diagnose,
+    sweep.sweep,
     compare.compare,
     identify.identify,
     report.report,

@@ -124,6 +124,7 @@ class HeatmapModule(pl.LightningModule):
         self.stages = Stages(landmarks, settings, several=several, levels=levels, pretrained=True)
         self.average = copy.deepcopy(self.stages).requires_grad_(False).eval()
         self.register_buffer("averaged", torch.zeros(()))
+        self.peak_threshold = settings.least_score
         cells = canvas[0] * canvas[1] / settings.coarse.output_stride**2
         patch_cells = (settings.refine.patch_px / settings.refine.output_stride) ** 2
         empty = settings.coarse.negatives
@@ -145,11 +146,18 @@ class HeatmapModule(pl.LightningModule):
             self.log(f"train_{name}", value.detach(), on_step=False, on_epoch=True, batch_size=len(batch["images"]))
         return torch.stack(list(terms.values())).sum()
 
-    def validation_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
-        terms = self.losses(self.average, batch)
+    def validation_step(self, batch: dict[str, Tensor], index: int) -> dict[str, Tensor]:
+        """The loss, and for the health monitor how surely each picture holds a specimen, and whether it does."""
+        centres: list[Tensor] = []
+        with self.average.coarse.register_forward_hook(lambda module, given, out: centres.append(out[0])):
+            terms = self.losses(self.average, batch)
         for name, value in terms.items():
             self.log(f"validation_{name}", value, on_step=False, on_epoch=True, batch_size=len(batch["images"]))
-        return torch.stack(list(terms.values())).sum()
+        return {
+            "loss": torch.stack(list(terms.values())).sum(),
+            "peaks": coarse.centre_probabilities(centres[0]).flatten(1).sum(1),
+            "holds": torch.isfinite(batch["points"]).all(-1).flatten(1).any(1),
+        }
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if batch is None:

@@ -41,6 +41,12 @@ def born(evidence: Evidence, finding: Finding) -> bool:
     return not died(evidence, finding)
 
 
+def not_scaled(evidence: Evidence, finding: Finding) -> bool:
+    """Whether the input may be on a wrong scale: what is known to be standardised is not."""
+    seen = evidence.inputs
+    return not seen.samples or abs(seen.mean) > 0.5 or not 0.5 < seen.std < 2.0
+
+
 def stopped_early(evidence: Evidence, finding: Finding) -> bool:
     return evidence.stop == "early"
 
@@ -114,9 +120,10 @@ CAUSES = (
     ),
     Cause(
         "input_scale", "the input is not on the scale that the network was made for",
-        (Mark("input_scale", 9), Mark("initial_loss", 2, says("first loss")), Mark("saturation", 1.5),
-         Mark("dead_units", 1, born), Mark("collapse", 1), Mark("unlearned", 0.8), Mark("chance", 0.8),
-         Mark("gradient", 1), Mark("not_finite", 1)),
+        (Mark("input_scale", 9),
+         *(Mark(rule, weight, not_scaled) for rule, weight in (
+             ("initial_loss", 2), ("saturation", 1.5), ("dead_units", 1), ("collapse", 1), ("unlearned", 0.8),
+             ("chance", 0.8), ("gradient", 1), ("not_finite", 1)))),
         "divide pixels by their full scale, or standardise", "scaled_input", remedies=("scaled_input",),
     ),
     Cause(
@@ -172,7 +179,8 @@ CAUSES = (
     Cause(
         "disconnected", "the loss does not depend on the network's weights",
         (Mark("gradient", 3, says("no weight")), Mark("untrainable", 1),
-         Mark("update_size", 3, says("no weight changed")), Mark("collapse", 0.5), Mark("crash", 3), Mark("unlearned", 0.5)),
+         Mark("update_size", 3, says("no weight changed")), Mark("collapse", 0.5), Mark("crash", 3),
+         Mark("unlearned", 0.5)),
         "see that every parameter is given to the optimizer and that the loss is not detached", "one_batch", "fails",
     ),
     Cause(

@@ -18,6 +18,7 @@ from ethomorph.training.settings import FitSettings
 
 LEAK = 0.1
 SCALE_BATCHES = 8
+SCALED_MEAN, SCALED_STD = 0.5, 2.0  # how far scaled input may lie from 0 and 1
 
 
 @dataclass(frozen=True)
@@ -125,6 +126,8 @@ def scaled(module: Any, loader: Any) -> Callable[[Any], Any]:
     if seen is None or not seen.std:
         raise NothingToChange("the input has no spread")
     mean, std = seen.mean, seen.std
+    if abs(mean) < SCALED_MEAN and 1 / SCALED_STD < std < SCALED_STD:
+        raise NothingToChange(f"the input has mean {mean:.2g} and spread {std:.2g} as it is")
 
     def change(batch: Any) -> Any:
         inputs = inputs_of(module, batch)

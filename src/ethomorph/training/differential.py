@@ -17,6 +17,7 @@ from ethomorph.training.rules.unlearned import best_loss
 WEIGHT = {"sick": 1.0, "warning": 0.6, "info": 0.15}
 FOR, AGAINST = 3.0, 0.3  # what an experiment multiplies a cause's marks by
 HELPS = 0.1  # share of the loss of knowing nothing that a change must gain over the run as it was
+MOST_OF = 0.5  # share of what the best change gains, under which a change does not explain the run
 SAME = 0.8  # share of the gain as it was that a control must not reach
 FITS = 0.5  # share of the loss of knowing nothing that one batch must lose when trained on alone
 
@@ -133,12 +134,21 @@ def tried(cause: Cause, experiments: list[Experiment]) -> tuple[bool | None, str
         return None, ""
     numbers = f"{one.says}: {one.gain:.0%} of the ignorant loss was learned, {base.gain:.0%} as it was"
     if cause.supports == "helps":
-        return one.gain - base.gain >= HELPS, numbers
+        # what diverges may gain a little by luck: the best change sets the measure
+        best = max(
+            other.gain - base.gain for other in made.values() if other.gain is not None and is_remedy(other.change)
+        )
+        return one.gain - base.gain >= max(HELPS, MOST_OF * best), numbers
     if cause.supports == "fails":
         return one.gain < FITS, f"{one.says}: {one.gain:.0%} of the ignorant loss was learned; a sound network fits it"
     if base.gain < HELPS:
         return None, ""  # a run that learns nothing proves nothing by a control
     return one.gain > SAME * base.gain, numbers
+
+
+def is_remedy(change: str) -> bool:
+    """Whether a change is meant to make the run learn more."""
+    return any(cause.experiment == change and cause.supports == "helps" for cause in CAUSES)
 
 
 def control_shares(experiments: list[Experiment]) -> dict[str, float]:

@@ -20,7 +20,7 @@ LOGGERS = (
 HINTS = (".*does not have many workers.*", ".*yielded None.*", ".*no `?log_every.*", ".*number of training batches.*",
          ".*Trying to infer the `batch_size`.*", ".*modules? in eval mode.*", ".*torch.jit.*", ".*torchmetrics.*",
          ".*has been configured.*validation_step.*", ".*defined a `validation_step`.*", ".*GPU available.*",
-         ".*is_on_gpu.*", ".*LeafSpec.*", ".*tensorboard.*")  # fmt: skip
+         ".*is_on_gpu.*", ".*`srun` command.*", ".*LeafSpec.*", ".*tensorboard.*")  # fmt: skip
 
 
 @contextlib.contextmanager
