@@ -89,6 +89,9 @@ class TaskSection(Section):
     scale: ScaleSection | None = None
     repeat: Path | None = Field(None, description="a second coding of the same specimens, for human repeat error")
     distances: dict[str, tuple[str, str]] = Field(default_factory=dict, description="name = [landmark, landmark]")
+    classes: dict[str, str | list[str] | dict[str, Any]] = Field(
+        default_factory=dict, description="volumes: class = pattern of segment names, in the order of importance"
+    )
     gaps: Literal["refuse", "missing"] = "refuse"
     max_minutes: float | None = Field(None, gt=0)
 

@@ -17,7 +17,11 @@ from ethomorph.study.run import Run
 if TYPE_CHECKING:
     from ethomorph.training.supervision import Supervision
 
-ROOMS = {"landmarks": "ethomorph.keypoints.task", "identity": "ethomorph.identity.task"}
+ROOMS = {
+    "landmarks": "ethomorph.keypoints.task",
+    "identity": "ethomorph.identity.task",
+    "segmentation": "ethomorph.volumes.task",
+}
 """The module of each kind; it defines ``TASK``, a subclass of `Task`."""
 
 PER_SAMPLE = "per_sample.csv"

@@ -105,8 +105,22 @@ class ClassMap:
 
     @classmethod
     def each_name(cls, names: Iterable[str]) -> ClassMap:
-        """A class for every segment name, for studies that do not say."""
-        return cls(tuple(VolumeClass(name, (_literal(name),)) for name in names))
+        """A class for every segment name, for studies that do not say; numbered names are things of one class.
+
+        >>> [(c.name, c.instances) for c in ClassMap.each_name(["Jaw", "Tooth_01", "Tooth_02"]).classes]
+        [('Jaw', False), ('Tooth', True)]
+        """
+        stems: dict[str, set[str]] = {}
+        for name in names:
+            stems.setdefault(re.sub(r"[ _-]*\d+$", "", name) or name, set()).add(name)
+        classes = []
+        for stem, found in stems.items():
+            if len(found) == 1:
+                name = next(iter(found))
+                classes.append(VolumeClass(name, (_literal(name),)))
+            else:
+                classes.append(VolumeClass(stem, (f"/^{re.escape(stem)}[ _-]*[0-9]*$/",), instances=True))
+        return cls(tuple(classes))
 
     @property
     def learned(self) -> list[VolumeClass]:
@@ -164,33 +178,45 @@ class ClassMap:
             instances = np.where(here > 0, to_thing[layer], instances)
         return Encoded(classes, instances, tuple(names))
 
-    def decode(self, encoded: Encoded, labels_like: LabelVolume | None = None) -> tuple[np.ndarray, list[Segment]]:
-        """(z, y, x) label values and a table that 3D Slicer shows: one segment a class, one an instance."""
+    def encode_prediction(self, labels: LabelVolume) -> Encoded:
+        """As `encode`, of what `label_table` wrote: segments called as the classes, things with a number behind."""
+        table: dict[str, Any] = {
+            c.name: {
+                "match": [f"/^{re.escape(c.name)}{'(_[0-9]+)?' if c.instances else ''}$/"],
+                "instances": c.instances,
+            }
+            for c in self.learned
+        }
+        return ClassMap.of(table).encode(labels)
+
+    def label_table(self, owners: Sequence[int]) -> tuple[np.ndarray, np.ndarray, list[Segment]]:
+        """How a prediction is written: label values and the segments that 3D Slicer shows.
+
+        Parameters
+        ----------
+        owners : the class of each instance, the first being instance 1.
+
+        Returns
+        -------
+        (classes + 1,) value of each class without instances, (instances + 1,) value of each instance, and the segments:
+        one for a class, one for an instance, which is called ``<class>_001`` and so on.
+        """
+        kind = np.uint8 if len(self.names) + len(owners) < 256 else np.uint16
+        of_class, of_thing = np.zeros(256, kind), np.zeros(len(owners) + 1, kind)
         segments: list[Segment] = []
-        plain = [i for i in range(1, len(self.names) + 1) if i not in self.things]
-        count = int(encoded.instances.max(initial=0))
-        array = np.zeros(encoded.classes.shape, np.uint8 if len(plain) + count < 256 else np.uint16)
-        for number in plain:
-            value = len(segments) + 1
-            array[encoded.classes == number] = value
-            segments.append(
-                Segment(self.names[number - 1], value, id=self.names[number - 1], color=color_of(number + 40))
-            )
-        owner = np.zeros(count + 1, np.int64)
-        inside = encoded.instances > 0
-        owner[encoded.instances[inside]] = encoded.classes[inside]
-        table = np.zeros(count + 1, array.dtype)
-        counted: dict[int, int] = {}
-        for thing in range(1, count + 1):
-            kind = int(owner[thing])
-            if kind not in self.things:
-                continue
-            counted[kind] = counted.get(kind, 0) + 1
-            name = f"{self.names[kind - 1]}_{counted[kind]:03d}"
-            table[thing] = len(segments) + 1
-            segments.append(Segment(name, len(segments) + 1, id=name, color=color_of(thing)))
-        array = np.where(inside, table[encoded.instances], array)
-        return array, segments
+
+        def add(name: str, color: int) -> int:
+            segments.append(Segment(name, len(segments) + 1, id=name, color=color_of(color)))
+            return len(segments)
+
+        for number, name in enumerate(self.names, start=1):
+            if number not in self.things:
+                of_class[number] = add(name, number + 40)
+        counted = dict.fromkeys(self.things, 0)
+        for thing, owner in enumerate(owners, start=1):
+            counted[owner] += 1
+            of_thing[thing] = add(f"{self.names[owner - 1]}_{counted[owner]:03d}", thing)
+        return of_class, of_thing, segments
 
 
 def describe_matches(maps: dict[str, dict[str, str | None]]) -> list[str]:

@@ -96,4 +96,5 @@ def bounding_box(mask: np.ndarray) -> tuple[slice, slice, slice]:
 def _percentile(distances: np.ndarray, areas: np.ndarray, percent: float) -> float:
     order = np.argsort(distances)
     share = np.cumsum(areas[order]) / areas.sum()
-    return float(distances[order][min(np.searchsorted(share, percent / 100), len(order) - 1)])
+    place = min(int(np.searchsorted(share, percent / 100)), len(order) - 1)
+    return float(distances[order[place]])

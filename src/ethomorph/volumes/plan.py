@@ -1,0 +1,261 @@
+"""From a fingerprint of the data to a plan of the network, written as ``plan.toml`` for people to read.
+
+The rules follow nnU-Net (Isensee et al. 2021, Nat Methods 18:203): median spacing, patches as large as memory allows,
+an axis pooled only while it is fine and long enough. Everything a prediction needs stands in the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+import numpy as np
+
+from ethomorph.core.errors import FormatError
+from ethomorph.core.grid import Grid
+from ethomorph.core.volume import ScalarVolume
+from ethomorph.volumes.classes import IGNORED, ClassMap, Encoded
+from ethomorph.volumes.settings import SegmenterSettings
+
+SAMPLED = 400_000
+"""Voxels that intensities are looked at, spread over the volume."""
+
+COMMON_SCALE = 0.08
+"""Volumes share one intensity scale, as CT in Hounsfield units, where theirs vary by less than this share."""
+
+MAX_LEVELS = 5
+WIDEST = 320
+CPU_PATCH, GPU_PATCH = 48**3, 112**3
+CPU_CHANNELS, GPU_CHANNELS = 8, 32
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """What a volume is like.
+
+    Attributes
+    ----------
+    shape : (z, y, x). spacing : (x, y, z) mm.
+    low, scale : air and the distance from air to the mean of what is brighter than Otsu's threshold.
+    voxels : of each class.
+    instances : number of things, and `instance_mm3` the median volume of one; 0 where there is none.
+    """
+
+    shape: tuple[int, int, int]
+    spacing: tuple[float, float, float]
+    low: float
+    scale: float
+    voxels: dict[str, int] = field(default_factory=dict)
+    instances: int = 0
+    instance_mm3: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that decides what the network sees and how large it is.
+
+    Attributes
+    ----------
+    spacing : (x, y, z) mm of its voxels.
+    patch : (z, y, x) voxels. pools, kernels : by level. channels : by level.
+    normalization : "image" takes air and scale from each volume, "shared" uses `low` and `scale` for all.
+    mirror_axes : array axes (z, y, x as 0, 1, 2) that training mirrors.
+    steps, batch_size : of the training.
+    thresholds : of the decoding, tuned on the validation part.
+    memory_mb : estimated for the feature maps of a training step.
+    """
+
+    spacing: tuple[float, float, float]
+    patch: tuple[int, int, int]
+    pools: list[tuple[int, int, int]]
+    kernels: list[tuple[int, int, int]]
+    channels: list[int]
+    normalization: str
+    low: float
+    scale: float
+    mirror_axes: list[int]
+    steps: int
+    batch_size: int
+    memory_mb: float
+    overlap: float
+    cases: int
+    median_shape: tuple[int, int, int]
+    thresholds: dict[str, float] = field(default_factory=dict)
+    because: list[str] = field(default_factory=list)
+
+    def normalized(self, array: np.ndarray, low: float, scale: float) -> np.ndarray:
+        """float32 with air at -1 and bright tissue about 1; `low` and `scale` are the volume's own."""
+        if self.normalization == "shared":
+            low, scale = self.low, self.scale
+        out = (np.asarray(array, np.float32) - np.float32(low)) * np.float32(2.0 / max(scale, 1e-9)) - np.float32(1.0)
+        return np.clip(out, -2.0, 5.0)
+
+    def needs_resampling(self, grid: Grid) -> bool:
+        """Whether voxels differ by more than 5 % from the network's."""
+        return any(abs(a / b - 1) > 0.05 for a, b in zip(grid.spacing, self.spacing, strict=True))
+
+    def grid_for(self, grid: Grid) -> Grid:
+        """The grid on which the network sees a volume."""
+        return grid.resized(self.spacing) if self.needs_resampling(grid) else grid
+
+    def to_dict(self) -> dict[str, Any]:
+        return {k: _listed(v) for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, table: dict[str, Any]) -> Self:
+        """Raises FormatError where something is missing or of another kind."""
+        try:
+            made = cls(**table)
+            as_tuples: dict[str, Any] = {
+                "spacing": tuple(float(v) for v in made.spacing), "patch": tuple(int(v) for v in made.patch),
+                "median_shape": tuple(int(v) for v in made.median_shape),
+                "pools": [tuple(int(v) for v in p) for p in made.pools],
+                "kernels": [tuple(int(v) for v in k) for k in made.kernels],
+            }  # fmt: skip
+            return cls(**{**table, **as_tuples})
+        except (TypeError, ValueError) as error:
+            raise FormatError(f"not a plan ({error})", fix="train it again") from None
+
+
+def intensity_range(volume: ScalarVolume) -> tuple[float, float]:
+    """Air, and how much brighter than air the mean of what lies above Otsu's threshold is."""
+    step = max(1, round((volume.array.size / SAMPLED) ** (1 / 3)))
+    sample = np.asarray(volume.array[::step, ::step, ::step], dtype=np.float64).ravel()
+    low = float(np.percentile(sample, 2))
+    high = float(np.percentile(sample, 99.9))
+    if high <= low:
+        return low, 1.0
+    counts, edges = np.histogram(sample, 256, range=(low, high))
+    bright = sample > otsu(counts, (edges[1:] + edges[:-1]) / 2)
+    return low, max(float(sample[bright].mean()) - low, 1e-9) if bright.any() else high - low
+
+
+def otsu(counts: np.ndarray, centres: np.ndarray) -> float:
+    """The threshold that divides a histogram into the two most different parts (Otsu 1979)."""
+    below, total = np.cumsum(counts), counts.sum()
+    mass = np.cumsum(counts * centres)
+    above = total - below
+    with np.errstate(invalid="ignore", divide="ignore"):
+        between = below * above * (mass / below - (mass[-1] - mass) / above) ** 2
+    return float(centres[np.nanargmax(between[:-1])])
+
+
+def fingerprint(image: ScalarVolume, encoded: Encoded | None, classes: ClassMap) -> Fingerprint:
+    """Look at one volume."""
+    low, scale = intensity_range(image)
+    if encoded is None:
+        return Fingerprint(image.grid.shape, image.grid.spacing, low, scale)
+    counts = np.bincount(encoded.classes.ravel(), minlength=256)
+    voxels = {name: int(counts[i]) for i, name in enumerate(classes.names, start=1)}
+    if counts[IGNORED]:
+        voxels["ignore"] = int(counts[IGNORED])
+    sizes = np.bincount(encoded.instances.ravel())[1:]
+    sizes = sizes[sizes > 0]
+    typical = float(np.median(sizes)) * image.grid.voxel_mm3 if len(sizes) else 0.0
+    return Fingerprint(image.grid.shape, image.grid.spacing, low, scale, voxels, len(sizes), typical)
+
+
+def make_plan(
+    found: Sequence[Fingerprint], classes: ClassMap, settings: SegmenterSettings, *, gpu: bool, steps: int
+) -> Plan:
+    """The plan for volumes like these; every choice says why in `because`."""
+    from ethomorph.volumes.networks import activation_bytes
+
+    because = []
+    spacing = settings.spacing_mm or _target_spacing(found)
+    because.append("spacing as set" if settings.spacing_mm else f"spacing: the median of {len(found)} training volumes")
+    median = _median_shape(found, spacing)
+    patch_voxels = settings.patch_voxels or (GPU_PATCH if gpu else CPU_PATCH)
+    base = settings.channels or (GPU_CHANNELS if gpu else CPU_CHANNELS)
+    while True:
+        patch, pools, kernels = _patch(median, spacing, patch_voxels)
+        channels = [min(base * 2**level, WIDEST) for level in range(len(kernels))]
+        bytes_ = activation_bytes(patch, channels, pools, training=True) * settings.batch_size
+        if bytes_ <= settings.memory_gb * 2**30 or patch_voxels <= 16**3:
+            break
+        patch_voxels = int(patch_voxels * 0.8)
+    because.append(f"patch: {patch_voxels} voxels at most, in the median volume's proportions, {len(kernels)} levels")
+    scales = np.array([f.scale for f in found])
+    lows = np.array([f.low for f in found])
+    middle = float(np.median(scales))
+    vary = max(float(scales.std()), float(lows.std())) / middle
+    shared = len(found) > 1 and vary < COMMON_SCALE
+    because.append(
+        f"intensities vary by {vary:.1%} between volumes: "
+        + ("one scale for all" if shared else "each volume by its own air and bright tissue")
+    )
+    mirror = settings.mirror == "on" or (settings.mirror == "auto" and not classes.sided)
+    because.append(
+        "mirroring on: no class is of one side" if mirror and settings.mirror == "auto"
+        else "mirroring off: classes have sides" if settings.mirror == "auto" else f"mirroring {settings.mirror} as set"
+    )  # fmt: skip
+    return Plan(
+        spacing=spacing, patch=patch, pools=pools, kernels=kernels, channels=channels,
+        normalization="shared" if shared else "image", low=float(np.median(lows)), scale=middle,
+        mirror_axes=[0, 1, 2] if mirror else [], steps=steps, batch_size=settings.batch_size,
+        memory_mb=round(bytes_ / 2**20, 1), overlap=settings.overlap, cases=len(found), median_shape=median,
+        because=because,
+    )  # fmt: skip
+
+
+def _target_spacing(found: Sequence[Fingerprint]) -> tuple[float, float, float]:
+    """The median; where one axis is more than three times as coarse as another, its tenth percentile."""
+    spacings = np.array([f.spacing for f in found])
+    target = np.median(spacings, axis=0)
+    worst = int(np.argmax(target))
+    if target[worst] > 3 * target.min():
+        target[worst] = max(float(np.percentile(spacings[:, worst], 10)), target.min())
+    x, y, z = (float(f"{v:.6g}") for v in target)
+    return x, y, z
+
+
+def _median_shape(found: Sequence[Fingerprint], spacing: tuple[float, float, float]) -> tuple[int, int, int]:
+    sizes = [np.array(f.shape) * np.array(f.spacing[::-1]) / np.array(spacing[::-1]) for f in found]
+    z, y, x = (max(1, round(float(v))) for v in np.median(sizes, axis=0))
+    return z, y, x
+
+
+def _patch(
+    shape: tuple[int, int, int], spacing: tuple[float, float, float], voxels: int
+) -> tuple[tuple[int, int, int], list[tuple[int, int, int]], list[tuple[int, int, int]]]:
+    """Patch, pools and kernels; the patch is a multiple of all pools and no larger than it need be."""
+    sides = np.array([float(max(n, 8)) for n in shape])
+    sides = np.minimum(sides, _equal_sides(sides, voxels))
+    step = np.array(spacing[::-1], dtype=float)
+    now, size = sides.copy(), step.copy()
+    pools: list[tuple[int, int, int]] = []
+    kernels = [_kernel(size)]
+    while len(pools) < MAX_LEVELS - 1:
+        can = (now >= 10) & (size <= 2 * size.min() + 1e-9)
+        if not can.any():
+            break
+        factor = np.where(can, 2, 1)
+        now, size = now / factor, size * factor
+        pools.append((int(factor[0]), int(factor[1]), int(factor[2])))
+        kernels.append(_kernel(size))
+        if now.max() < 8:
+            break
+    multiple = np.prod(np.array(pools), axis=0) if pools else np.ones(3)
+    patch = np.maximum(np.round(sides / multiple), 1) * multiple
+    return (int(patch[0]), int(patch[1]), int(patch[2])), pools, kernels
+
+
+def _equal_sides(sides: np.ndarray, voxels: int) -> float:
+    """The side at which cutting all longer sides to it leaves `voxels`."""
+    low, high = 4.0, float(sides.max())
+    for _ in range(50):
+        middle = (low + high) / 2
+        low, high = (middle, high) if np.minimum(sides, middle).prod() <= voxels else (low, middle)
+    return low
+
+
+def _kernel(size: np.ndarray) -> tuple[int, int, int]:
+    flat = [3 if s <= 2 * size.min() + 1e-9 else 1 for s in size]
+    return flat[0], flat[1], flat[2]
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, (list, tuple)):
+        return [_listed(v) for v in value]
+    return value
