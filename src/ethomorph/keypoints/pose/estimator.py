@@ -88,6 +88,7 @@ class PoseEstimator:
         self.runtime: RuntimeName = runtime
         self.notes_: list[str] = []
         self._folder: Path | None = None
+        self._runners: dict[str, Any] = {}
 
     def resolved(self) -> dict[str, Any]:
         """Every setting as it will be used, as plain nested tables."""
@@ -252,7 +253,7 @@ class PoseEstimator:
         return found
 
     def save(self, folder: str | Path, *, export: bool = True) -> Path:
-        """Write readable settings, safetensors and, where onnx is installed, a network file each; returns the folder."""
+        """Write readable settings, safetensors and, where onnx is installed, exported networks; returns the folder."""
         refuse_unfitted(self)
         folder = Path(folder)
         weights = {
@@ -302,7 +303,7 @@ class PoseEstimator:
 
     def _take(self, networks: Any) -> None:
         self._networks: dict[str, Any] = {name: network.cpu().eval() for name, network in networks.items()}
-        self._runners: dict[str, Any] = {}
+        self._runners = {}
         self._folder = None
         self.trials_: dict[str, list[Trial]] = {}
 
@@ -362,14 +363,16 @@ class PoseEstimator:
         )
         if crop % settings.model.max_stride:
             raise InputError(
-                f"{crop} is no multiple of model.max_stride = {settings.model.max_stride}", place="settings.data.crop_px",
-                fix="give a multiple",
+                f"{crop} is no multiple of model.max_stride = {settings.model.max_stride}",
+                place="settings.data.crop_px", fix="give a multiple",
             )  # fmt: skip
         mean, std = pixel_statistics(frames, store)
         instances = 1 if self.method == "single_instance" else settings.heads.instances or most_animals(frames)
         return Facts(1 if store.grey else 3, (canvas[0], canvas[1]), crop, instances, mean, std)
 
-    def _planned(self, steps: int, seconds: float, module: Any, batches: Any, folder: Path | None, resume: bool) -> int:
+    def _planned(
+        self, steps: int, seconds: float, module: Any, batches: Any, folder: Path | None, resume: bool
+    ) -> int:  # fmt: skip
         """Steps that fit into `seconds`, by the time that the first ones take; a resumed run keeps its plan."""
         from ethomorph.keypoints.pose.train import seconds_a_step
 
