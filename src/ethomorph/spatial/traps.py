@@ -1,0 +1,67 @@
+"""Landmarks that are not where they say: RAS called LPS, voxel indices called mm. Named, never passed through."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ethomorph.core.errors import LabelError
+from ethomorph.core.grid import Grid
+
+NEAR_SHARE = 0.05
+"""Landmarks may lie outside of a volume by this share of its size."""
+
+
+def refuse_elsewhere(points: np.ndarray, grid: Grid, *, place: str = "") -> None:
+    """Raise LabelError unless (n, 3) landmarks lie in the volume, saying as what they would.
+
+    Raises
+    ------
+    LabelError : most of them lie outside.
+    """
+    points = points[np.isfinite(points).all(axis=1)]
+    if not len(points) or share_inside(points, grid) >= 0.5:
+        return
+    as_ras = points * np.array([-1.0, -1.0, 1.0])
+    readings = {
+        "RAS, with x and y the other way round: convert them with x and y negated": as_ras,
+        "voxel indices, not millimetres: multiply them by the spacing": grid.to_lps(np.abs(points)),
+        "millimetres from the volume's corner, not from the scanner's origin": points + np.array(grid.origin),
+        "metres: multiply them by 1000": points * 1000,
+        "micrometres: multiply them by 0.001": points / 1000,
+    }
+    fitting = [words for words, moved in readings.items() if share_inside(moved, grid) >= 0.9]
+    low, high = points.min(axis=0), points.max(axis=0)
+    raise LabelError(
+        f"landmarks lie outside of the volume: they reach from ({_three(low)}) to ({_three(high)}) mm, the volume from "
+        f"({_three(grid.corners.min(axis=0))}) to ({_three(grid.corners.max(axis=0))}) mm LPS",
+        place=place,
+        fix=f"they would lie inside if they were {fitting[0]}" if fitting else "give the landmarks of this volume",
+    )
+
+
+def share_inside(points: np.ndarray, grid: Grid) -> float:
+    """Share of (n, 3) points inside a volume, or beside it by no more than `NEAR_SHARE`."""
+    index = grid.to_index(points)
+    count = np.array(grid.shape[::-1])
+    margin = NEAR_SHARE * count
+    return float(((index >= -margin) & (index <= count - 1 + margin)).all(axis=1).mean())
+
+
+def size_suspicion(points: np.ndarray, *, least_mm: float, most_mm: float) -> str:
+    """A sentence where a configuration is too large or small to be what it says it is in mm; "" where it is not.
+
+    >>> size_suspicion(np.array([[0, 0, 0], [900.0, 0, 0]]), least_mm=5, most_mm=60)
+    'a configuration of 900 mm, where 5 to 60 mm are expected: are these voxel indices or another unit?'
+    """
+    points = points[np.isfinite(points).all(axis=1)]
+    size = float(np.linalg.norm(np.ptp(points, axis=0)))
+    if least_mm <= size <= most_mm:
+        return ""
+    return (
+        f"a configuration of {size:.4g} mm, where {least_mm:g} to {most_mm:g} mm are expected: "
+        "are these voxel indices or another unit?"
+    )
+
+
+def _three(point: np.ndarray) -> str:
+    return ", ".join(f"{v:.4g}" for v in point)
