@@ -10,6 +10,7 @@ import pandas as pd
 
 from ethomorph.report.style import figure, save
 
+MOST_TICKS = 6
 SICK, PRUNED = "#d1495b", "#c4ccd4"
 
 
@@ -78,6 +79,8 @@ class Axis:
     def __init__(self, values: pd.Series, log: bool) -> None:
         values = values.dropna()
         numbers = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+        self.whole = bool(numbers) and all(float(one).is_integer() for one in values)
+        self.few = sorted(set(values)) if numbers and values.nunique() <= MOST_TICKS else []
         self.names = [] if numbers else sorted({str(one) for one in values})
         self.log = log and numbers
         ends = values.astype(float).to_numpy() if numbers else np.arange(len(self.names), dtype=float)
@@ -95,5 +98,14 @@ class Axis:
             return [(self.place(name), name) for name in self.names]
         if self.high == self.low:
             return [(0.5, f"{10**self.low if self.log else self.low:.3g}")]
+        if self.whole and self.few:
+            return [(self.place(one), f"{one:.0f}") for one in self.few]
+        if self.log and self.high - self.low > 2:
+            decades = range(int(np.ceil(self.low)), int(np.floor(self.high)) + 1)
+            return [
+                (self.place(10.0**power), f"1e{power}" if abs(power) > 2 else f"{10.0**power:g}") for power in decades
+            ]
         ends = np.linspace(self.low, self.high, 4)
+        if self.whole and not self.log:
+            return [(self.place(round(end)), f"{round(end)}") for end in ends]
         return [(self.place(10**end if self.log else end), f"{10**end if self.log else end:.3g}") for end in ends]

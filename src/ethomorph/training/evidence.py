@@ -138,7 +138,7 @@ class Evidence:
     classes : number of classes of a cross-entropy loss, where the module says so.
     empty_targets : share of one-hot targets that name no class.
     targets : of a regression, where the module says what they are.
-    initial_weights : weight matrix to {"gain": standard deviation times root of fan-in, "identical": share of units
+    initial_weights : weight matrix to {"gain": root mean square times root of fan-in, "identical": share of units
         that begin as copies of another, "units"}.
     recurrent_relu : recurrent layers with a ReLU.
     start : units before the first step.

@@ -9,7 +9,7 @@ from ethomorph.training.rows import matrices
 
 @torch.no_grad()
 def initial_weights(module: torch.nn.Module) -> dict[str, dict[str, float]]:
-    """Weight matrix to its gain (standard deviation times root of fan-in), units, and the share that are copies.
+    """Weight matrix to its gain (root mean square times root of fan-in), units, and the share that are copies.
 
     The gain is 1.41 after He et al. (2015), 1 after LeCun, 0.58 as torch initialises linear and convolution layers.
 
@@ -30,7 +30,7 @@ def initial_weights(module: torch.nn.Module) -> dict[str, dict[str, float]]:
         projected = (rows @ mix).sort().values
         copies = int((projected[1:] == projected[:-1]).sum())
         found[name] = {
-            "gain": float(rows.std(correction=0)) * fan_in**0.5,
+            "gain": float(rows.square().mean().sqrt()) * fan_in**0.5,
             "identical": copies / units,
             "units": float(units),
         }

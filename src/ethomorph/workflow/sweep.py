@@ -187,7 +187,7 @@ class Trier:
         values = ", ".join(f"{key.rpartition('.')[2]} {shown(value)}" for key, value in trial.params.items())
         outcome = (
             f"{trial.value:.4g}"
-            if trial.value is not None
+            if trial.state.name == "COMPLETE"
             else trial.user_attrs.get("reason", trial.state.name.lower())
         )
         sick = ", sick" if trial.user_attrs.get("health") == "sick" else ""
@@ -251,7 +251,8 @@ def write_results(study: Any, place: Path, dimensions: list[Dimension], task: Ta
             "trial": trial.number,
             "state": trial.state.name.lower(),
             "health": trial.user_attrs.get("health", ""),
-            task.main_metric: trial.value,
+            # Optuna gives a trial that was cut short its last intermediate value
+            task.main_metric: trial.value if trial.state.name == "COMPLETE" else None,
             "epochs": trial.user_attrs.get("epochs"),
             **{one.key: trial.params.get(one.key) for one in dimensions},
             "findings": ", ".join(trial.user_attrs.get("findings", [])),

@@ -1,6 +1,6 @@
 """Weights that start too large, too small, or as copies of each other.
 
-The gain is the standard deviation times the root of the fan-in: 1.41 after He et al. (2015), 0.58 as torch initialises.
+The gain is the root mean square times the root of the fan-in: 1.41 after He et al. (2015), 0.58 as torch initialises.
 A warning outside 0.02 to 10 (ours; SageMaker Debugger asks for variances within a factor of 10 of each other). Units
 that start equal get equal gradients and stay equal for ever: sick from half of a layer. All-zero matrices are a usual
 trick in last layers and are told only where the run did not learn.
