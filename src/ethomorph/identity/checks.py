@@ -18,6 +18,10 @@ SHIFT_P = 0.005
 
 SHUFFLES = 999
 
+NOISE_RATIO, NOISE_FREEDOM = 2.5, 30
+"""Prints of a trail may vary so many times as much in the survey as in the reference (variance, median over what they
+are compared by), where both have so many prints beyond the first of each trail."""
+
 
 def warnings_of(
     survey: PrintTable, values: np.ndarray, reference: PrintTable, reference_values: np.ndarray, individual: np.ndarray
@@ -88,6 +92,27 @@ def overlap(survey: PrintTable, reference: PrintTable) -> str:
     return (
         f"{len(both)} animals are in both the reference and the survey (such as {str(both[0])!r}): scores are too good"
     )
+
+
+def other_noise(survey: PrintTable, values: np.ndarray, reference: PrintTable, reference_values: np.ndarray) -> str:
+    """Prints of one trail that vary more (or less) than the reference's were measured otherwise, or on other ground.
+
+    `values` and `reference_values` are what the comparison rests on: measurements, or the model's axes.
+    """
+    noise = []
+    for table, measured in ((survey, values), (reference, reference_values)):
+        means, counts = group_means(measured, table.trail_codes)
+        freedom = int(counts.sum()) - len(counts)
+        if freedom < NOISE_FREEDOM:
+            return ""
+        noise.append(((measured - means[table.trail_codes]) ** 2).sum(0) / freedom)
+    known = noise[1] > 0
+    ratio = float(np.median(noise[0][known] / noise[1][known])) if known.any() else 1.0
+    if 1 / NOISE_RATIO <= ratio <= NOISE_RATIO:
+        return ""
+    many = "high" if ratio > 1 else "low"
+    times = f"{ratio:.1f} times as much as in the reference (variance)"
+    return f"prints of a trail vary {times}: the count may be too {many}; measure both in the same way"
 
 
 def shift_between(values: np.ndarray, owner: np.ndarray, place: np.ndarray, what: str, *, seed: int = 0) -> str:

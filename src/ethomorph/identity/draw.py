@@ -129,7 +129,7 @@ def draw_sizes(rows: list[dict[str, Any]], path: str | Path) -> Path:
         axis.set_major_locator(MaxNLocator(integer=True))
     axes.spines[["left", "bottom"]].set_visible(True)
     held = sum(row["covered"] for row in rows)
-    _title(axes, f"Known animals, held out and counted: {held} of {len(rows)} intervals hold the truth")
+    _title(axes, f"{held} of {len(rows)} intervals hold the true number")
     return _save(figure, path)
 
 

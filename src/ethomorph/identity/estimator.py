@@ -148,6 +148,7 @@ class Identifier:
         found.warnings += checks.warnings_of(
             survey, values, self.reference_, self.imputer_.reference_, found.individual
         )
+        found.warnings += filter(None, [self._other_noise(values, survey)])
         if not self.count_error_.rounds and not found.in_sample:
             found.warnings.append("too few reference animals to measure the count's error: a usual one was assumed")
         if (found.individuals.value or 0) > FAR_BEYOND * len(np.unique(self.reference_.animal)):
@@ -230,6 +231,13 @@ class Identifier:
             height=UNLIKENESS, method="plda", in_sample=False, variables=self.variables_,
             usage=_usage(self.model_), draws=counts,
         )  # fmt: skip
+
+    def _other_noise(self, values: np.ndarray, survey: PrintTable) -> str:
+        """Whether prints were measured as exactly as the reference's, on what they are compared by."""
+        known = self.imputer_.reference_
+        if self.method == "plda":
+            values, known = self.model_.project(values), self.model_.project(known)
+        return checks.other_noise(survey, values, self.reference_, known)
 
     def _rounds(self, truth: Any, counted: Any, scores: list[np.ndarray], same: list[np.ndarray]) -> list[HeldOut]:
         return [

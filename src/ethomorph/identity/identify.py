@@ -90,8 +90,9 @@ def identify(
         For tables that cannot be read or are too small, in one line.
     """
     given: dict[str, Any] = {**(columns or {}), "classes": list(classes)}
-    table = read_prints(table_path, animal=animal, trail=trail, missing_trail=missing_trail, **given)
     library = None if reference is None else read_prints(reference, animal=animal, **given)
+    needed = [] if library is None else library.variables
+    table = read_prints(table_path, animal=animal, trail=trail, missing_trail=missing_trail, needed=needed, **given)
 
     def make() -> Identifier:
         return Identifier(method=method, species=species, imputation=imputation, seed=seed)

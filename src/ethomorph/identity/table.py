@@ -44,6 +44,7 @@ def read_prints(
     classes: Sequence[str] = (),
     variables: Sequence[str] | None = None,
     ignore: Sequence[str] = (),
+    needed: Sequence[str] = (),
     missing_trail: Literal["drop", "single"] = "drop",
 ) -> PrintTable:
     """Read a measurement table; decimal commas, semicolons, tabs, Excel and odd encodings are understood.
@@ -56,6 +57,7 @@ def read_prints(
     classes : further columns, of any content, to keep as attributes under their own names.
     variables : columns to use; by default every numeric column that names nothing else.
     ignore : columns to leave aside.
+    needed : variables that a reference has: kept where they would be left aside, as constant in a small survey.
     missing_trail : rows without trail in a table that has trails: left out ("drop", and counted in `notes`) or each a
         trail of its own ("single").
 
@@ -96,7 +98,7 @@ def read_prints(
         vector = _numbers(name, columns[name], place, forced=variables is not None)
         if vector is None:
             notes.append(f"column {name!r} is text and was left aside")
-        elif why := _useless(vector):
+        elif name not in needed and (why := _useless(vector)):
             notes.append(f"column {name!r} {why} and was left aside")
         else:
             numbers[name] = vector

@@ -100,7 +100,8 @@ class IdentityTask(Task):
 
     def score_other(self, run: Run, labels: Path, images: Path | None, *, progress: bool) -> dict[str, Any]:
         """Scores on another table of known animals, against this run's own training part as baseline."""
-        whole = read_prints(labels, **self.columns)
+        model = Identifier.load(run.model)
+        whole = read_prints(labels, **self.columns, needed=model.variables_)
         survey = whole.where(whole.known)
         if not len(survey):
             raise StudyError("no print has a known animal", place=labels, fix="name the animals in a column")
@@ -108,7 +109,7 @@ class IdentityTask(Task):
         train = self.table.where(np.array([part_of.get(s) == "train" for s in self.samples["sample"]]))
         header = {"task": self.name, "kind": "identity", "part": "other", "samples": len(survey)}
         header["groups"] = len(np.unique(survey.animal))
-        return header | score_part(Identifier.load(run.model).predict(survey), survey, train)
+        return header | score_part(model.predict(survey), survey, train)
 
     def chapters(self, parts: list[str], run: Run, folder: Path) -> list[Chapter]:
         if "test" not in parts:
@@ -219,8 +220,8 @@ def predict_new(
     if distances is not None:
         raise StudyError("--distances is for landmarks", fix="the folder of --out holds the matrix of trails")
     settings = checked_settings(section, "", run.config_file)
-    survey = read_prints(inputs[0], **settings["columns"])
     model = Identifier.load(run.model)
+    survey = read_prints(inputs[0], **settings["columns"], needed=model.variables_)
     found = model.predict(survey)
     if out.suffix.lower() == ".csv":
         write_text(out, pd.DataFrame(found.assignments()).to_csv(index=False))

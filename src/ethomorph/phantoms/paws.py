@@ -29,6 +29,7 @@ _HEEL_CM = np.array([[0.0, 1.2], [-1.5, 0.55], [1.5, 0.6], [-2.5, -1.3], [2.5, -
                      [-1.75, -2.5], [0.0, -2.75], [1.75, -2.45], [0.0, -1.75]])  # fmt: skip
 _OUTLINE = [0, 2, 4, 7, 6, 5, 3, 1]  # around the heel, without the notch
 _LATENT, _SPREAD_CM = 14, 0.16
+_OWN_CM, _GIVE = 0.03, 0.012  # what only one print has: of each dimension, and of its size as the ground gives way
 _SHARES = (0.6, 0.04, 0.36)  # of variance between animals, trails, prints; as in captive cats
 
 
@@ -118,7 +119,8 @@ def simulate_paws(
             right = bool(generator.random() < right_share)
             for print_ in range(1, int(generator.integers(prints[0], prints[1] + 1)) + 1):
                 form = (centre + step * generator.normal(size=_LATENT)) @ loadings
-                points, outlines = build_foot(form, growth)
+                form += _OWN_CM * generator.normal(size=size)
+                points, outlines = build_foot(form, growth * (1 + _GIVE * generator.normal()))
                 label = f"{name.replace(' ', '_')}{number}_{trail}_{print_}"
                 picture, placed = _photograph(points, outlines, right, px_per_cm, smear, turn_deg, generator)
                 known = {
