@@ -1,7 +1,7 @@
 """Bring a scanned head into its own frame: by landmarks, by a template, by symmetry, in that order of trust.
 
-`find_alignment` decides the pose or refuses; `laid_out` resamples once into an axis-aligned box around the bone, `carried`
-brings segmentation, landmarks and surfaces along. Files are the business of `workflow.align`.
+`find_alignment` decides the pose or refuses; `laid_out` resamples once into an axis-aligned box around the bone;
+`carried` brings segmentation, landmarks and surfaces along. Files are the business of `workflow.align`.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from ethomorph.spatial.cloud import bone_points, is_lower_jaw, mask_points, segm
 from ethomorph.spatial.pose import TIE, Pose, find_poses, frame_matrix, head_matrix
 from ethomorph.spatial.symmetry import Plane, plane_stability_deg, refined_plane, symmetry_planes
 from ethomorph.spatial.template import Template, named_points
-from ethomorph.spatial.traps import refuse_elsewhere
 from ethomorph.spatial.transform import Transform
+from ethomorph.spatial.traps import refuse_elsewhere
 
 Method = Literal["auto", "landmarks", "template", "symmetry"]
 SCAN, HEAD = "scan", "head"
@@ -256,7 +256,7 @@ def _by_symmetry(
     down = _towards_jaw(labels)
     if down is None:
         raise Refused(
-            "symmetry does not tell up from down: give landmarks, a template, or a segmentation that names the lower jaw"
+            "symmetry does not tell up from down: give landmarks, a template, or a segmentation with the lower jaw"
         )
     flat = points - np.outer(points @ plane.normal - plane.offset, plane.normal)
     centre = flat.mean(axis=0)

@@ -18,8 +18,8 @@ from ethomorph.spatial.rigid import Kind, applied, fit_map, nearest_rotation, tu
 from ethomorph.spatial.symmetry import Plane
 from ethomorph.spatial.transform import inverted
 
-PITCHES = 24
-COARSE_POINTS, MIDDLE_POINTS, FINE_POINTS = 250, 900, 4000
+PITCHES = 20
+COARSE_POINTS, MIDDLE_POINTS, FINE_POINTS = 220, 800, 4000
 KEEP_CLOUD, KEEP_TEMPLATE = 0.55, 0.8
 """Shares of pairs that count: of the specimen, which has an open jaw, a neck and soft parts the template may lack, and
 of the template, of which a crop or damage may leave something out."""
@@ -28,6 +28,7 @@ WIDE, NARROW = 0.12, 0.06
 POLISH_ROUNDS = 30
 POINT_SHARE = 0.05
 """Weight of distances between points beside those along normals; it keeps smooth parts from sliding."""
+MOST_BEND = 0.15
 DISTINCT_DEG = 20.0
 TIE = 1.05
 """Two distinct poses whose residuals differ by less than this ratio cannot be told apart."""
@@ -62,7 +63,7 @@ def find_poses(points: np.ndarray, template: np.ndarray, planes: list[Plane]) ->
     """
     trial = _Fit(points, template, COARSE_POINTS)
     rough = [trial.improved(start, "similarity", 7) for plane in planes for start in _starts(points, template, plane)]
-    chosen = _distinct(sorted(rough, key=lambda pose: pose.residual), 8)
+    chosen = _distinct(sorted(rough, key=lambda pose: pose.residual), 6)
     trial = _Fit(points, template, MIDDLE_POINTS)
     better = [trial.improved(pose.matrix, "similarity", 25) for pose in chosen]
     chosen = _distinct(sorted(better, key=lambda pose: pose.residual), 3)
@@ -128,10 +129,11 @@ class _Fit:
             self._normals = normals_of(self.template, self.tree)
         scale = abs(np.linalg.det(start[:3, :3])) ** (1 / 3)
         turn, stretch, shift = nearest_rotation(start), np.full(3, scale), start[:3, 3].copy()
+        bend = 0.0
         for cutoff in np.geomspace(WIDE, NARROW, POLISH_ROUNDS) * self.radius:
             matrix = stretched_matrix(turn, stretch, shift)
-            forth, to = self.tree.query(applied(matrix, self.points), distance_upper_bound=cutoff)
-            back, of = self.own.query(applied(inverted(matrix), self.template))
+            forth, to = self.tree.query(self._bent(applied(matrix, self.points), bend), distance_upper_bound=cutoff)
+            back, of = self.own.query(applied(inverted(matrix), self._unbent(self.template, bend)))
             back = back * stretch.mean()
             near, far = np.flatnonzero(np.isfinite(forth)), np.flatnonzero(back < cutoff)
             if len(near) + len(far) < 60:
@@ -142,14 +144,27 @@ class _Fit:
             weight = (1 - (distance / cutoff) ** 2) ** 2
             turned = source @ turn.T
             laid = turned * stretch
-            gap = laid + shift - self.template[hit]
+            gap = self._bent(laid + shift, bend) - self.template[hit]
             normal = self._normals[hit]
-            rows = np.concatenate([np.cross(turned, normal * stretch), normal * laid, normal], axis=1)
-            step = _solved(rows, -(normal * gap).sum(axis=1), weight, gap, turned, laid, stretch)
+            along = ((laid + shift)[:, 1] / self.radius) ** 2
+            step = _solved(gap, normal, weight, turned, laid, stretch, along)
             turn = _turn(step[:3]) @ turn
-            stretch, shift = stretch * np.exp(np.clip(step[3:6], -0.2, 0.2)), shift + step[6:]
+            stretch, shift = stretch * np.exp(np.clip(step[3:6], -0.2, 0.2)), shift + step[6:9]
+            bend = float(np.clip(bend + step[9], -MOST_BEND * self.radius, MOST_BEND * self.radius))
         matrix = stretched_matrix(turn, stretch, shift)
         return Pose(matrix, self._pairs(matrix)[2])
+
+    def _bent(self, points: np.ndarray, bend: float) -> np.ndarray:
+        """Points shifted along y by the square of their y: front and back stretched by different amounts."""
+        out = points.copy()
+        out[:, 1] += bend * (points[:, 1] / self.radius) ** 2
+        return out
+
+    def _unbent(self, points: np.ndarray, bend: float) -> np.ndarray:
+        out = points.copy()
+        for _ in range(3):
+            out[:, 1] = points[:, 1] - bend * (out[:, 1] / self.radius) ** 2
+        return out
 
     def _pairs(self, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         scale = abs(np.linalg.det(matrix[:3, :3])) ** (1 / 3)
@@ -180,19 +195,22 @@ def normals_of(points: np.ndarray, tree: cKDTree, *, neighbours: int = 12) -> np
 
 
 def _solved(
-    rows: np.ndarray, goal: np.ndarray, weight: np.ndarray, gap: np.ndarray, turned: np.ndarray, laid: np.ndarray,
-    stretch: np.ndarray,
+    gap: np.ndarray, normal: np.ndarray, weight: np.ndarray, turned: np.ndarray, laid: np.ndarray, stretch: np.ndarray,
+    along: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
-    """The step (turn, log stretch, shift) that closes the gaps along normals, and by a little the gaps themselves."""
-    left = (rows * weight[:, None]).T @ rows
-    right = (rows * weight[:, None]).T @ goal
-    for axis in range(3):
-        unit = np.zeros_like(turned)
-        unit[:, axis] = 1.0
-        whole = np.concatenate([np.cross(turned, unit * stretch), unit * laid, unit], axis=1)
-        left += POINT_SHARE * (whole * weight[:, None]).T @ whole
-        right += POINT_SHARE * (whole * weight[:, None]).T @ -gap[:, axis]
-    return np.linalg.solve(left + 1e-9 * np.trace(left) * np.eye(9), right)
+    """The step (turn, log stretch, shift, bend) that closes gaps along normals, and by a little the gaps themselves."""
+
+    def rows(direction: np.ndarray) -> np.ndarray:
+        bend = (direction[:, 1] * along)[:, None]
+        return np.concatenate([np.cross(turned, direction * stretch), direction * laid, direction, bend], axis=1)
+
+    left, right = np.zeros((10, 10)), np.zeros(10)
+    directions = [(normal, 1.0), *((np.broadcast_to(e, normal.shape), POINT_SHARE) for e in np.eye(3))]
+    for direction, share in directions:
+        jacobian = rows(direction)
+        left += share * (jacobian * weight[:, None]).T @ jacobian
+        right -= share * (jacobian * weight[:, None]).T @ (direction * gap).sum(axis=1)
+    return np.linalg.solve(left + 1e-9 * np.trace(left) * np.eye(10), right)
 
 
 def _turn(vector: np.ndarray) -> np.ndarray:

@@ -13,10 +13,12 @@ from scipy.spatial import cKDTree
 
 KEEP = 0.75
 """Share of mirrored pairs that count; the rest may be asymmetry, damage or a crop."""
-COARSE_POINTS, FINE_POINTS = 700, 6000
-DIRECTIONS = 40
+COARSE_POINTS, FINE_POINTS = 450, 6000
+DIRECTIONS = 26
 SAME_PLANE_DEG = 12.0
-ROUNDS_COARSE, ROUNDS_FINE = 14, 40
+HOPELESS = 1.8
+"""A candidate plane this many times less symmetric than the best is not followed."""
+ROUNDS_COARSE, ROUNDS_FINE = 12, 30
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def symmetry_planes(points: np.ndarray, *, keep: float = KEEP) -> list[Plane]:
             distinct.append(plane)
         if len(distinct) == 4:
             break
-    refined = [refined_plane(points, plane, keep=keep) for plane in distinct]
+    refined = [refined_plane(points, p, keep=keep) for p in distinct if p.asymmetry < HOPELESS * distinct[0].asymmetry]
     return sorted(refined, key=lambda plane: plane.asymmetry)
 
 
