@@ -9,13 +9,17 @@ import argparse
 import json
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.record import Claim, write_result
+from ethomorph.core.files import write_json
 from ethomorph.phantoms.head import simulate_head
 from ethomorph.phantoms.scanner import draw_scanner
 from ethomorph.study.provenance import Stopwatch
@@ -59,15 +63,35 @@ def train(work: Path, seed: int, minutes: float) -> VolumeSegmenter:
     model = VolumeSegmenter(
         classes=CLASSES, settings={"steps": STEPS}, seed=seed, device="cpu", max_minutes=minutes or None
     )
-    kept = work / "cpu.json"
-    before = json.loads(kept.read_text())["seconds"] if kept.is_file() else 0.0
-    began = time.process_time()
     run = work / "run"
     resume = (run / "plan.toml").is_file()
-    model.fit(cases["train"], validation=cases["validation"], folder=run, resume=resume, progress=False)
-    kept.write_text(json.dumps({"seconds": before + time.process_time() - began}))
+    with cpu_counted(work / "cpu.json"):
+        model.fit(cases["train"], validation=cases["validation"], folder=run, resume=resume, progress=False)
     model.save(work / "model")
     return model
+
+
+@contextmanager
+def cpu_counted(kept: Path) -> Iterator[None]:
+    """Add this process's CPU seconds to what earlier pieces used, kept up to date in case it is killed."""
+    before = json.loads(kept.read_text())["seconds"] if kept.is_file() else 0.0
+    began, done = time.process_time(), threading.Event()
+
+    def write() -> None:
+        write_json(kept, {"seconds": before + time.process_time() - began})
+
+    def watch() -> None:
+        while not done.wait(5):
+            write()
+
+    watcher = threading.Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watcher.join()
+        write()
 
 
 def judge(model: VolumeSegmenter, cases: list[Case], *, trivial: bool = False) -> list[VolumeScore]:

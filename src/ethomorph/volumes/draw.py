@@ -13,6 +13,7 @@ from ethomorph.core.volume import LabelVolume, ScalarVolume, Segment, color_of
 from ethomorph.report.style import figure, save
 from ethomorph.volumes.classes import ClassMap, Encoded
 from ethomorph.volumes.panoptic import compare_instances
+from ethomorph.volumes.surface import bounding_box
 
 MISSED, EXTRA, OTHER_CLASS, OTHER_THING = 1, 2, 3, 4
 DISAGREEMENT = (
@@ -23,7 +24,7 @@ DISAGREEMENT = (
 )
 """What a voxel can be wrong about: something missed, something that is not there, another class or instance."""
 
-RENDERED = 150
+RENDERED = 125
 """Pixels of the longest side of a rendering."""
 
 VIEW = (20.0, -35.0, 0.0)
@@ -145,7 +146,8 @@ def rendering(labels: np.ndarray, colors: np.ndarray, spacing_zyx: Sequence[floa
     side = int(np.ceil(np.linalg.norm(size) / step))
     matrix = turn * step / np.array(spacing_zyx)[:, None]
     offset = (np.array(labels.shape) - 1) / 2 - matrix @ np.full(3, (side - 1) / 2)
-    turned = ndimage.affine_transform(labels.astype(np.int32), matrix, offset, (side,) * 3, order=0, mode="constant")
+    turned = ndimage.affine_transform(labels.astype(np.uint16), matrix, offset, (side,) * 3, order=0, mode="constant")
+    turned = turned[bounding_box(turned > 0)]
     solid = turned > 0
     first = solid.argmax(axis=1)  # rays run along y, from the front
     hit = solid.any(axis=1)
@@ -157,10 +159,9 @@ def rendering(labels: np.ndarray, colors: np.ndarray, spacing_zyx: Sequence[floa
     light = np.array([-0.45, 0.8, 0.4]) / np.linalg.norm([-0.45, 0.8, 0.4])
     bright = 0.35 + 0.65 * np.clip(normal @ light, 0, 1)
     depth = 1 - 0.25 * (y - y.min()) / max(1, int(np.ptp(y)))
-    picture = np.ones((side, side, 3))
+    picture = np.ones((*hit.shape, 3))
     picture[z, x] = np.clip(colors[turned[z, y, x]] * (bright * depth)[:, None], 0, 1)
-    rows, columns = np.flatnonzero(hit.any(axis=1)), np.flatnonzero(hit.any(axis=0))
-    return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1][::-1]
+    return picture[::-1]
 
 
 def busiest(mask: np.ndarray, *, fallback: np.ndarray) -> tuple[int, int, int]:

@@ -37,7 +37,7 @@ class Fingerprint:
     Attributes
     ----------
     shape : (z, y, x). spacing : (x, y, z) mm.
-    low, scale : air and the distance from air to the mean of what is brighter than Otsu's threshold.
+    low, scale : air and the distance from air to the mean of the brightest of three kinds of voxels.
     voxels : of each class.
     instances : number of things, and `instance_mm3` the median volume of one; 0 where there is none.
     """
@@ -119,26 +119,33 @@ class Plan:
 
 
 def intensity_range(volume: ScalarVolume) -> tuple[float, float]:
-    """Air, and how much brighter than air the mean of what lies above Otsu's threshold is."""
+    """Air, and how much brighter than air the brightest of three kinds of voxels is: air, flesh and bone in CT."""
     step = max(1, round((volume.array.size / SAMPLED) ** (1 / 3)))
     sample = np.asarray(volume.array[::step, ::step, ::step], dtype=np.float64).ravel()
-    low = float(np.percentile(sample, 2))
-    high = float(np.percentile(sample, 99.9))
+    low, high = (float(v) for v in np.percentile(sample, [2, 99.9]))
     if high <= low:
         return low, 1.0
-    counts, edges = np.histogram(sample, 256, range=(low, high))
-    bright = sample > otsu(counts, (edges[1:] + edges[:-1]) / 2)
-    return low, max(float(sample[bright].mean()) - low, 1e-9) if bright.any() else high - low
+    counts, edges = np.histogram(np.clip(sample, low, high), 128, range=(low, high))
+    bright = sample[sample > three_kinds(counts, (edges[1:] + edges[:-1]) / 2)[1]]
+    return low, max(float(bright.mean()) - low, 1e-9) if len(bright) else high - low
 
 
-def otsu(counts: np.ndarray, centres: np.ndarray) -> float:
-    """The threshold that divides a histogram into the two most different parts (Otsu 1979)."""
-    below, total = np.cumsum(counts), counts.sum()
-    mass = np.cumsum(counts * centres)
-    above = total - below
-    with np.errstate(invalid="ignore", divide="ignore"):
-        between = below * above * (mass / below - (mass[-1] - mass) / above) ** 2
-    return float(centres[np.nanargmax(between[:-1])])
+def three_kinds(counts: np.ndarray, centres: np.ndarray) -> tuple[float, float]:
+    """The two thresholds that divide a histogram into the three most different parts (Otsu 1979).
+
+    >>> three_kinds(np.array([5, 0, 0, 4, 0, 0, 3]), np.arange(7.0))
+    (0.0, 3.0)
+    """
+    weight = np.concatenate([[0], np.cumsum(counts)]).astype(float)
+    mass = np.concatenate([[0], np.cumsum(counts * centres)])
+    first, last = np.triu_indices(len(counts) + 1)
+    table = np.zeros((len(counts) + 1,) * 2)
+    held = weight[last] - weight[first]
+    table[first, last] = np.where(held > 0, (mass[last] - mass[first]) ** 2 / np.maximum(held, 1e-12), 0)
+    between = table[0, :, None] + table + table[None, :, -1]  # parts end at a and at b
+    between[np.tril_indices(len(between))] = -1
+    a, b = np.unravel_index(int(between[1:-1, 1:-1].argmax()), (len(counts) - 1,) * 2)
+    return float(centres[a]), float(centres[b])
 
 
 def fingerprint(image: ScalarVolume, encoded: Encoded | None, classes: ClassMap) -> Fingerprint:
@@ -227,7 +234,7 @@ def _patch(
     pools: list[tuple[int, int, int]] = []
     kernels = [_kernel(size)]
     while len(pools) < MAX_LEVELS - 1:
-        can = (now >= 10) & (size <= 2 * size.min() + 1e-9)
+        can = (now >= 10) & (size < 2 * size.min() - 1e-9)
         if not can.any():
             break
         factor = np.where(can, 2, 1)

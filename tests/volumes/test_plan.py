@@ -1,0 +1,109 @@
+"""The plan follows from the data by rules that can be checked by hand."""
+
+import numpy as np
+import pytest
+
+from ethomorph.core.errors import FormatError, InputError
+from ethomorph.core.grid import Grid
+from ethomorph.core.volume import ScalarVolume
+from ethomorph.volumes.classes import ClassMap
+from ethomorph.volumes.networks import UNet3d, activation_bytes
+from ethomorph.volumes.plan import Fingerprint, Plan, intensity_range, make_plan, three_kinds
+from ethomorph.volumes.settings import SegmenterSettings
+
+CLASSES = ClassMap.of({"jaw": "jaw"})
+
+
+def plan_of(found, classes=CLASSES, gpu=False, **settings) -> Plan:
+    return make_plan(found, classes, SegmenterSettings(**settings), gpu=gpu, steps=10)
+
+
+def seen(shape=(100, 120, 140), spacing=(0.1, 0.1, 0.1), low=0.0, scale=1.0) -> Fingerprint:
+    return Fingerprint(shape, spacing, low, scale)
+
+
+def test_isotropic_volumes_get_cubes_and_their_median_spacing():
+    plan = plan_of([seen(), seen(spacing=(0.2, 0.2, 0.2)), seen(spacing=(0.1, 0.1, 0.1))])
+    assert plan.spacing == (0.1, 0.1, 0.1)
+    assert plan.patch == (48, 48, 48) and plan.pools == [(2, 2, 2)] * 3
+    assert plan.channels == [8, 16, 32, 64]
+    assert plan_of([seen((200, 200, 200))], gpu=True, memory_gb=24).patch == (112, 112, 112)
+
+
+def test_thick_slices_are_not_pooled_until_the_others_are_as_coarse():
+    plan = plan_of([seen(shape=(20, 200, 200), spacing=(0.1, 0.1, 0.8))])
+    assert plan.kernels[0] == (1, 3, 3) and plan.pools[0] == (1, 2, 2)
+    assert plan.kernels[-1] == (3, 3, 3)
+    assert all(p % int(np.prod([q[a] for q in plan.pools])) == 0 for a, p in enumerate(plan.patch))
+
+
+def test_small_volumes_get_small_patches_and_memory_bounds_the_rest():
+    assert plan_of([seen(shape=(16, 40, 200))]).patch[0] == 16
+    small = plan_of([seen()], memory_gb=0.05)
+    assert np.prod(small.patch) < 48**3 and small.memory_mb <= 0.05 * 1024 * 1.2
+
+
+def test_one_scale_for_volumes_that_share_it():
+    assert plan_of([seen(low=-1000, scale=1500), seen(low=-1010, scale=1490)]).normalization == "shared"
+    assert plan_of([seen(scale=1.0), seen(scale=2.0)]).normalization == "image"
+
+
+def test_mirroring_is_off_where_classes_have_sides():
+    assert plan_of([seen()]).mirror_axes == [0, 1, 2]
+    sides = ClassMap.of({"left mandible": "l*", "right mandible": "r*"})
+    assert plan_of([seen()], sides).mirror_axes == []
+    assert plan_of([seen()], sides, mirror="on").mirror_axes == [0, 1, 2]
+
+
+def test_air_and_bone_are_found_in_any_units():
+    rng = np.random.default_rng(0)
+    image = np.full((40, 40, 40), 5.0)
+    image[10:20], image[16:20] = 30, 100
+    image += rng.normal(0, 1, image.shape)
+    for gain, offset in ((1, 0), (300, 4000)):
+        volume = ScalarVolume(image * gain + offset, Grid(image.shape, (1, 1, 1)))
+        low, scale = intensity_range(volume)
+        assert low == pytest.approx(5 * gain + offset, abs=3 * gain)
+        assert scale == pytest.approx(95 * gain, rel=0.05)
+
+
+def test_the_scale_is_bone_however_much_flesh_there_is(head_cases):
+    """Bone stands at about 1 after normalisation in every head, whatever the scanner's numbers."""
+    for case in head_cases:
+        low, scale = intensity_range(case.image)
+        bone = float(case.image.array[case.labels.mask("OtherBone")].mean())
+        assert 0.6 < (bone - low) / scale < 1.1
+
+
+def test_three_kinds_are_divided_where_skimage_divides_them():
+    filters = pytest.importorskip("skimage.filters")
+    rng = np.random.default_rng(0)
+    values = np.concatenate([rng.normal(m, 1, n) for m, n in ((0, 1000), (10, 400), (25, 200))])
+    counts, edges = np.histogram(values, 128)
+    ours = three_kinds(counts, (edges[1:] + edges[:-1]) / 2)
+    assert np.allclose(ours, filters.threshold_multiotsu(values, 3, nbins=128), atol=3 * (edges[1] - edges[0]))
+
+
+def test_a_plan_is_read_back_from_what_was_written():
+    plan = plan_of([seen()])
+    assert Plan.from_dict(plan.to_dict()) == plan
+    with pytest.raises(FormatError):
+        Plan.from_dict({"patch": [1]})
+
+
+def test_the_network_keeps_the_patch_s_shape():
+    import torch
+
+    plan = plan_of([seen(shape=(20, 64, 64), spacing=(0.1, 0.1, 0.4))], patch_voxels=16**3 * 2)
+    network = UNet3d(3, plan.channels, plan.pools, plan.kernels, things=True)
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 1, *plan.patch)).shape == (1, 5, *plan.patch)
+    assert activation_bytes(plan.patch, plan.channels, plan.pools, training=True) > activation_bytes(
+        plan.patch, plan.channels, plan.pools, training=False
+    )
+
+
+@pytest.mark.parametrize("bad", [{"stepz": 3}, {"mirror": "maybe"}, {"spacing_mm": [1, 2]}, {"overlap": 2.0}])
+def test_settings_that_make_no_sense_are_refused(bad):
+    with pytest.raises(InputError):
+        SegmenterSettings.from_dict(bad)
