@@ -109,6 +109,36 @@ def prints(
     print(out)
 
 
+@app.command()
+def kinematics(
+    labels: Annotated[Path, typer.Argument(help="Tracked poses in any format.")],
+    fps: Annotated[float, typer.Option("--fps", min=0.001, help="Frames a second of the video.")],
+    out: Out = Path("kinematics.csv"),
+    fill: Annotated[int, typer.Option("--fill", min=0, help="Longest gap in frames that is filled linearly.")] = 5,
+    smooth: Annotated[int, typer.Option("--smooth", min=0, help="Frames of the smoothing window; 0 for none.")] = 0,
+    front: Annotated[str, typer.Option("--front", help="Node that heading runs to; the first where left out.")] = "",
+    back: Annotated[str, typer.Option("--back", help="Node that heading runs from; the last where left out.")] = "",
+    angles: Annotated[list[str] | None, typer.Option("--angle", help="a,b,c: the angle at b; may be repeated.")] = None,
+    mm_per_px: Annotated[float | None, typer.Option("--mm-per-px", min=0, help="Also give mm.")] = None,
+    netcdf: Annotated[
+        Path | None, typer.Option("--netcdf", help="Also write the poses for the package movement.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Speed, heading, angles and distances of tracked animals, a row an animal and frame.
+
+    Example: `ethomorph measure kinematics fish.slp --fps 25 --front snout --back tail --smooth 7 --out fish.csv`
+    """
+    show_warnings_plainly()
+    from ethomorph.workflow.measure import measure_kinematics
+
+    table, notes = measure_kinematics(
+        labels, fps=fps, out=out, fill=fill, smooth=smooth, front=front, back=back, angles=angles or [],
+        mm_per_px=mm_per_px, netcdf=netcdf,
+    )  # fmt: skip
+    _tell(table, notes, out, json)
+
+
 def _tell(table, notes: list[str], out: Path, json: bool) -> None:  # type: ignore[no-untyped-def]
     if json:
         print_json(

@@ -13,12 +13,14 @@ import pandas as pd
 from ethomorph.core.errors import StudyError
 from ethomorph.study.config import Study, TaskSection
 from ethomorph.study.run import Run
+from ethomorph.study.split import assign_parts
 
 if TYPE_CHECKING:
     from ethomorph.training.supervision import Supervision
 
 ROOMS = {
     "landmarks": "ethomorph.keypoints.task",
+    "pose": "ethomorph.keypoints.pose.task",
     "identity": "ethomorph.identity.task",
     "segmentation": "ethomorph.volumes.task",
 }
@@ -73,6 +75,12 @@ class Task(ABC):
     @abstractmethod
     def load(self) -> None:
         """Read labels and metadata, fill `samples`. Raises InputError."""
+
+    def assign(self) -> list[str]:
+        """The part of each sample: groups kept whole, as ``[split]`` asks. Raises SplitError."""
+        split = self.study.config.split
+        groups = self.samples["group"].tolist()
+        return assign_parts(groups, test=split.test, validation=split.validation, seed=split.seed)
 
     @abstractmethod
     def refuse_unfit(self, parts: list[str]) -> None:

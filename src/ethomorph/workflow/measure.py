@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
+
 from ethomorph.core.errors import LabelError, StudyError
 from ethomorph.core.files import atomic_path, write_text
 from ethomorph.core.landmarks import LandmarkSet
@@ -133,6 +135,52 @@ def measure_footprints(
     table = measure_prints(landmarks, followed, cm_per_unit=None if mm_per_px is None else mm_per_px / 10)
     write_prints(table, out)
     return len(table), notes + table.notes
+
+
+def measure_kinematics(
+    labels: str | Path,
+    *,
+    fps: float,
+    out: str | Path,
+    fill: int = 5,
+    smooth: int = 0,
+    front: str = "",
+    back: str = "",
+    angles: list[str] | None = None,
+    mm_per_px: float | None = None,
+    netcdf: str | Path | None = None,
+) -> tuple[pd.DataFrame, list[str]]:
+    """Measure the motion of tracked animals and write a row an animal and frame; returns the table and what was said.
+
+    Parameters
+    ----------
+    fps : frames a second.
+    fill, smooth : longest gap that is filled, and window of the smoothing, in frames.
+    front, back : nodes that heading runs to and from.
+    angles : ``a,b,c``: the angle at b.
+    netcdf : also write the poses as the package movement reads them.
+
+    Raises
+    ------
+    InputError : labels that cannot be read or hold no animal, unknown nodes.
+    """
+    from ethomorph.keypoints.pose.kinematics import filled, kinematics_table, read_motion, smoothed, write_movement
+
+    three = [tuple(part.strip() for part in text.split(",")) for text in angles or []]
+    if any(len(one) != 3 for one in three):
+        raise LabelError("an angle needs three nodes", fix="write --angle a,b,c")
+    motion = read_motion(labels, fps=fps)
+    before = int((~np.isfinite(motion.points)).all(-1).sum())
+    motion.points = filled(motion.points, fill)
+    notes = []
+    if closed := before - int((~np.isfinite(motion.points)).all(-1).sum()):
+        notes.append(f"{closed} missing points were filled in gaps of at most {fill} frames")
+    motion.points = smoothed(motion.points, smooth)
+    table = kinematics_table(motion, front=front, back=back, angles=three, mm_per_px=mm_per_px)  # type: ignore[arg-type]
+    write_text(out, table.to_csv(index=False))
+    if netcdf is not None:
+        write_movement(motion, netcdf)
+    return table, notes
 
 
 def _read(

@@ -12,14 +12,12 @@ from ethomorph.core.errors import Interrupted, StudyError
 from ethomorph.study.config import Study, TaskSection
 from ethomorph.study.provenance import Stopwatch, describe_run
 from ethomorph.study.run import Run, plain
-from ethomorph.study.split import assign_parts
 from ethomorph.study.task import Task, open_task
 
 
 def split_task(task: Task) -> list[str]:
     """The part of each of the task's samples, as ``[split]`` asks. Raises SplitError."""
-    split = task.study.config.split
-    return assign_parts(task.samples["group"].tolist(), test=split.test, validation=split.validation, seed=split.seed)
+    return task.assign()
 
 
 def describe_split(task: Task, parts: list[str]) -> pd.DataFrame:

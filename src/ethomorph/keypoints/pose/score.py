@@ -1,4 +1,4 @@
-"""The scores block of a pose run: a status with its reason first, then SLEAP's family and the strict one side by side."""
+"""The scores block of a pose run: a status with its reason first, then two families."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ethomorph.core.metric import Metric
 from ethomorph.keypoints.pose.frames import ScoredFrame
 from ethomorph.keypoints.pose.score_sleap import sleap_scores
 from ethomorph.keypoints.pose.score_strict import SIGMA, Assigned, assign, error_metrics, per_node, strict_scores
@@ -16,8 +17,9 @@ FEW_FRAMES = 20
 
 
 def score_poses(
-    frames: Sequence[ScoredFrame], names: Sequence[str], *, highest: float | None = None, threshold: float | None = None,
-    training: np.ndarray | None = None, learned: str = "", sigma: float = SIGMA, seed: int = 0,
+    frames: Sequence[ScoredFrame], names: Sequence[str], *, highest: float | None = None,
+    threshold: float | None = None, training: np.ndarray | None = None, learned: str = "", sigma: float = SIGMA,
+    seed: int = 0,
 ) -> dict[str, Any]:  # fmt: skip
     """Scores of predictions in labelled frames.
 
@@ -34,14 +36,15 @@ def score_poses(
     Returns
     -------
     dict
-        ``status``, ``reason``, ``counts``, ``metrics``, ``baselines``, ``by_group``, ``per_node``, ``warnings``. Never a
-        NaN: what has no value has a reason.
+        ``status``, ``reason``, ``counts``, ``metrics``, ``baselines``, ``by_group``, ``per_node``, ``warnings``. Never
+        a NaN: what has no value has a reason.
     """
     assigned = assign(frames)
     counts = count(frames, assigned, highest)
     degenerate = False
     status, reason = judge(counts, threshold, learned)
-    metrics, warnings = {}, []
+    metrics: dict[str, Metric] = {}
+    warnings: list[str] = []
     if counts["truth_frames"]:
         metrics, warnings = strict_scores(
             frames, assigned, missing=reason or "nothing was found", sigma=sigma, seed=seed
@@ -96,7 +99,8 @@ def judge(counts: dict[str, Any], threshold: float | None, learned: str) -> tupl
         return "no_predictions", f"nothing was predicted in {counts['predicted_frames']} frames{peak}{ended}"
     if not counts["matched"]:
         return "no_matches", (
-            f"none of {counts['predicted_instances']} predictions is nearer to an animal than the animal is long{peak}{ended}"
+            f"none of {counts['predicted_instances']} predictions is nearer to an animal than the animal is long"
+            f"{peak}{ended}"
         )
     return "ok", ""
 
@@ -106,7 +110,8 @@ def told(counts: dict[str, Any], status: str, reason: str) -> list[str]:
     said = [f"{status.replace('_', ' ')}: {reason}"] if status != "ok" else []
     if counts["absent_frames"] and status == "ok":
         said.append(
-            f"{counts['absent_frames']} of {counts['truth_frames']} labelled frames are not in the prediction and count as missed"
+            f"{counts['absent_frames']} of {counts['truth_frames']} labelled frames are not in the prediction; "
+            "their animals count as missed"
         )
     if counts["missed"] and status == "ok":
         said.append(f"{counts['missed']} of {counts['truth_instances']} animals were missed")

@@ -200,7 +200,7 @@ def precision_metrics(
 
 
 def _match(frame: ScoredFrame, area: np.ndarray, sigma: float) -> tuple[np.ndarray, np.ndarray, int, float]:
-    """Scores (n,), whether right at each threshold (thresholds, n), animals, and the sum of similarities (best pairing)."""
+    """Scores (n,), whether right at each threshold (thresholds, n), animals, and the summed similarities."""
     table = similarity(frame.truth, frame.found, area, sigma)
     order = np.argsort(-frame.scores, kind="stable")
     right = np.zeros((len(THRESHOLDS), len(order)), bool)

@@ -47,6 +47,10 @@ class Pipeline(ABC):
 
     Pictures handed to `view` and `find` are already resized by `Data.input_scale`; points that `find` gives are in px
     of these.
+
+    Attributes
+    ----------
+    highest : the highest confidence that `find` has met, also under the threshold.
     """
 
     keypoints: str
@@ -56,6 +60,7 @@ class Pipeline(ABC):
         self.scheme, self.settings, self.facts = scheme, settings, facts
         self.anchor = scheme.names.index(settings.heads.anchor) if settings.heads.anchor in scheme.names else None
         self.heads: dict[str, dict[str, Head]] = self.make_heads()
+        self.highest = 0.0
 
     @abstractmethod
     def make_heads(self) -> dict[str, dict[str, Head]]:

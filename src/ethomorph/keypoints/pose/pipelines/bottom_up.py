@@ -34,6 +34,7 @@ class BottomUp(Pipeline):
     def find(self, run: Run, pictures: Sequence[np.ndarray]) -> list[list[FoundPose]]:
         maps, *fields = run(NETWORK, batch_of(pictures, self.settings.model.max_stride))
         heads = self.settings.heads
+        self.highest = max(self.highest, float(self.heads[NETWORK]["maps"].maps(maps).max()))
         peaks = many_peaks(self.heads[NETWORK]["maps"], maps, threshold=heads.peak_threshold)  # type: ignore[arg-type]
         edges = self.scheme.tree()
         empty = np.zeros((0, 1, 1), np.float32)

@@ -30,6 +30,7 @@ class SingleInstance(Pipeline):
     def find(self, run: Run, pictures: Sequence[np.ndarray]) -> list[list[FoundPose]]:
         (logits,) = run(NETWORK, batch_of(pictures, self.settings.model.max_stride))
         points, scores = single_peaks(self.heads[NETWORK]["maps"], logits)  # type: ignore[arg-type]
+        self.highest = max(self.highest, float(scores.max()))
         threshold = self.settings.heads.peak_threshold
         return [
             one_animal(p, s, threshold) for p, s in zip(points.numpy(force=True), scores.numpy(force=True), strict=True)

@@ -71,6 +71,7 @@ class TopDown(Pipeline):
         small = [resized(picture, scale) for picture in pictures]
         (logits,) = run(CENTROID, batch_of(small, self.settings.model.max_stride))
         head = self.heads[CENTROID]["middle"]
+        self.highest = max(self.highest, float(head.maps(logits).max()))
         middles = many_peaks(head, logits, threshold=self.settings.heads.peak_threshold)  # type: ignore[arg-type]
         return self.place_nodes(run, pictures, [self.best(found, scale) for found in middles])
 

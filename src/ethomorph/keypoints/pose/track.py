@@ -1,0 +1,221 @@
+"""Which animal of one frame is which of the next: Hungarian assignment to moving tracks, a known number of animals
+where it is known, and gaps closed afterwards. Only the tracks' last states are kept, so any length of video will do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
+from ethomorph.keypoints.heatmap_settings import changed
+from ethomorph.keypoints.pose.data import centre_of
+from ethomorph.keypoints.pose.oks import lengths, similarity
+from ethomorph.keypoints.pose.settings import refuse_outside, refuse_word
+from ethomorph.keypoints.pose.table import PoseTable
+
+SIGMA = 0.2
+"""Spread of a node between two frames, as a share of the animal's size; wide, since animals move."""
+FORBIDDEN = 1e6
+
+
+@dataclass(frozen=True)
+class Tracking:
+    """How animals are followed.
+
+    Parameters
+    ----------
+    animals : how many there are; 0 where it is not known. Where it is, a lost animal is waited for without end, and
+        weaker predictions beyond the number are passed over.
+    cost : ``oks`` (keypoint similarity), ``iou`` (of boxes) or ``centroid`` (distance in animal lengths).
+    reach : farthest an animal may be from where it was expected, in its lengths; grows with the root of the gap.
+    patience : frames that a track waits for its animal.
+    gap : longest gap in frames that is closed between the end of one track and the beginning of another.
+    motion : weight of a new velocity; 0 expects animals to stay where they were.
+    """
+
+    animals: int = 0
+    cost: str = "oks"
+    reach: float = 1.0
+    patience: int = 15
+    gap: int = 60
+    motion: float = 0.5
+
+    def __post_init__(self) -> None:
+        refuse_word("tracking.cost", self.cost, ("oks", "iou", "centroid"))
+        refuse_outside("tracking.reach", self.reach, 0.01, 100)
+        refuse_outside("tracking.motion", self.motion, 0, 1)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Tracking:
+        return changed(cls(), values, "settings.tracking")
+
+
+@dataclass
+class Track:
+    """One animal as last seen.
+
+    Attributes
+    ----------
+    points : (nodes, 2) px, each node where it was last seen.
+    velocity : (2,) px a frame.
+    first, last : frames.
+    born : (nodes, 2) px in the first frame.
+    """
+
+    number: int
+    points: np.ndarray
+    velocity: np.ndarray
+    first: int
+    last: int
+    born: np.ndarray
+    start_velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
+    seen: int = 1
+
+    def expected(self, frame: int) -> np.ndarray:
+        """Where the nodes should be: on with half the speed each further frame, as animals do stop."""
+        gap = frame - self.last
+        return self.points + self.velocity * 2 * (1 - 0.5**gap)
+
+
+class Tracker:
+    """Follows animals frame by frame; `update` says which is which.
+
+    Examples
+    --------
+    >>> tracker = Tracker(Tracking(animals=1))
+    >>> still = np.array([[[0.0, 0.0], [10.0, 0.0]]])
+    >>> tracker.update(0, still, np.ones(1)).tolist(), tracker.update(1, still + 1, np.ones(1)).tolist()
+    ([0], [0])
+    """
+
+    def __init__(self, settings: Tracking) -> None:
+        self.settings = settings
+        self.tracks: list[Track] = []
+        self.ended: list[Track] = []
+        self.length = 0.0
+
+    def update(self, frame: int, points: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        """The track of each animal (animals, nodes, 2) of the next frame; -1 for those beyond the known number."""
+        numbers = np.full(len(points), -1, dtype=np.int32)
+        chosen = np.argsort(-scores, kind="stable")[: self.settings.animals or len(points)]
+        long = lengths(points[chosen])
+        if (long > 0).any():
+            now = float(np.median(long[long > 0]))
+            self.length = now if not self.length else 0.95 * self.length + 0.05 * now
+        if not self.settings.animals:
+            late = [track for track in self.tracks if frame - track.last > self.settings.patience]
+            self.ended += late
+            self.tracks = [track for track in self.tracks if frame - track.last <= self.settings.patience]
+        cost = self._cost(frame, points[chosen])
+        rows, columns = linear_sum_assignment(cost) if cost.size else ([], [])
+        for row, column in zip(rows, columns, strict=True):
+            if cost[row, column] < FORBIDDEN:
+                self._move(self.tracks[row], frame, points[chosen[column]])
+                numbers[chosen[column]] = self.tracks[row].number
+        for index in chosen:
+            full = self.settings.animals and len(self.tracks) >= self.settings.animals
+            if numbers[index] < 0 and not full:
+                numbers[index] = self._begin(frame, points[index])
+        return numbers
+
+    def _cost(self, frame: int, points: np.ndarray) -> np.ndarray:
+        """(tracks, animals); `FORBIDDEN` where an animal is out of a track's reach."""
+        if not self.tracks or not len(points):
+            return np.zeros((len(self.tracks), len(points)))
+        settings, length = self.settings, max(self.length, 1.0)
+        expected = np.stack([track.expected(frame) for track in self.tracks])
+        away = np.linalg.norm(centre_of(expected, None)[:, None] - centre_of(points, None)[None], axis=-1) / length
+        if settings.cost == "oks":
+            cost = 1 - similarity(expected, points, np.full(len(expected), length**2 / 2), SIGMA) + 0.1 * away
+        elif settings.cost == "iou":
+            cost = 1 - overlap(expected, points) + 0.1 * away
+        else:
+            cost = away
+        gaps = np.array([frame - track.last for track in self.tracks], dtype=float)
+        reach = settings.reach * np.sqrt(gaps)
+        if settings.animals:
+            reach = np.where(gaps > settings.patience, np.inf, reach)
+        return np.where(away <= reach[:, None], cost, FORBIDDEN)
+
+    def _move(self, track: Track, frame: int, points: np.ndarray) -> None:
+        both = np.isfinite(points).all(1) & np.isfinite(track.points).all(1)
+        if both.any():
+            step = (points - track.points)[both].mean(0) / (frame - track.last)
+            weight = self.settings.motion
+            track.velocity = (1 - weight) * track.velocity + weight * step
+            if track.seen == 1:
+                track.start_velocity = step
+        track.points = np.where(np.isfinite(points), points, track.points + track.velocity)
+        track.last = frame
+        track.seen += 1
+
+    def _begin(self, frame: int, points: np.ndarray) -> int:
+        number = len(self.tracks) + len(self.ended)
+        self.tracks.append(Track(number, points.copy(), np.zeros(2), frame, frame, points.copy()))
+        return number
+
+    def joined(self) -> np.ndarray:
+        """For each track the number it gets once gaps are closed: tracks joined end to beginning, cheapest first."""
+        every = sorted([*self.ended, *self.tracks], key=lambda track: track.number)
+        length = max(self.length, 1.0)
+        pairs = []
+        for a in every:
+            for b in every:
+                gap = b.first - a.last
+                if a is not b and 0 < gap <= self.settings.gap:
+                    middle = centre_of(a.expected(b.first), None)
+                    away = float(np.linalg.norm(middle - centre_of(b.born, None))) / length
+                    if away <= self.settings.reach * np.sqrt(gap):
+                        pairs.append((away / np.sqrt(gap) + 0.02 * gap, a.number, b.number))
+        after: dict[int, int] = {}
+        before: dict[int, int] = {}
+        for _, end, start in sorted(pairs):
+            if end not in after and start not in before:
+                after[end], before[start] = start, end
+        numbers = np.full(len(every), -1, dtype=np.int32)
+        count = 0
+        for track in every:
+            if track.number in before:
+                continue
+            at: int | None = track.number
+            while at is not None:
+                numbers[at] = count
+                at = after.get(at)
+            count += 1
+        return numbers
+
+
+def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(n, m): intersection over union of the boxes around nodes (n, nodes, 2) and (m, nodes, 2)."""
+    low_a, high_a, low_b, high_b = _low(a), -_low(-a), _low(b), -_low(-b)
+    shared = np.minimum(high_a[:, None], high_b[None]) - np.maximum(low_a[:, None], low_b[None])
+    inter = np.clip(shared, 0, None).prod(-1)
+    union = (high_a - low_a).prod(-1)[:, None] + (high_b - low_b).prod(-1)[None] - inter
+    return inter / np.where(union > 0, union, 1)
+
+
+def _low(points: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(points), points, np.inf).min(1)
+
+
+def track_tables(tables: Iterable[PoseTable], settings: Tracking) -> tuple[Iterator[PoseTable], Tracker]:
+    """Tables with tracks, one after the other, and the tracker, whose `joined` is known once all have gone through."""
+    tracker = Tracker(settings)
+
+    def follow() -> Iterator[PoseTable]:
+        for table in tables:
+            for frame, rows in table.by_frame():
+                table.tracks[rows] = tracker.update(frame, table.points[rows].astype(float), table.score[rows])
+            yield table
+
+    return follow(), tracker
+
+
+def renumbered(table: PoseTable, numbers: np.ndarray) -> PoseTable:
+    """A table whose tracks have the numbers that `Tracker.joined` gave them."""
+    if len(numbers):
+        table.tracks = np.where(table.tracks >= 0, numbers[np.maximum(table.tracks, 0)], -1).astype(np.int32)
+    return table
