@@ -83,7 +83,7 @@ class TargetScaler:
 def as_columns(targets: Any) -> np.ndarray:
     """Targets as float64 (samples, columns)."""
     array = np.asarray(targets, dtype=float)
-    return array.reshape(len(array), -1) if array.ndim else array.reshape(0, 0)
+    return array.reshape(len(array), -1) if array.size else array.reshape(0, 1)
 
 
 def refuse_unusable(columns: np.ndarray) -> None:

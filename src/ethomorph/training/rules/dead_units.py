@@ -2,7 +2,7 @@
 
 Never firing in N samples bounds a unit's true rate by 3/N (95 %, rule of three; Hanley and Lippman-Hand 1983), which is
 why one batch proves nothing: a unit that fires for one sample in a hundred is silent in a batch of 32 with p = 0.72.
-Dead units are a symptom, not a verdict: networks with two thirds of them dead still fitted well in our trials. Sick
+Dead units are a symptom, not a verdict: networks with half of them dead fitted best of all in our trials. Sick
 therefore takes half of all units or of a layer (SageMaker Debugger's and TheDeepChecker's 50 %) and a run that did not
 learn, or a layer in which nothing fires; a warning half of a layer or a fifth of all; from a tenth of all on it is
 mentioned. With fewer than 100 samples, and no weight without gradient to confirm it, it is only mentioned.
