@@ -42,7 +42,9 @@ def metadata_of(samples: pd.DataFrame) -> Metadata:
     >>> metadata_of(table).names
     ['site', 'second']
     """
-    columns, names, categories = [], [], []
+    columns: list[np.ndarray] = []
+    names: list[str] = []
+    categories: list[bool] = []
     for name in samples.columns:
         if str(name).lower() in NOT_METADATA:
             continue
@@ -60,8 +62,8 @@ def metadata_of(samples: pd.DataFrame) -> Metadata:
             columns.append(column)
             names.append(str(name))
             categories.append(category)
-    values = np.column_stack(columns) if columns else np.zeros((len(samples), 0))
-    return Metadata(values, names, categories)
+    table = np.column_stack(columns) if columns else np.zeros((len(samples), 0))
+    return Metadata(table, names, categories)
 
 
 def metadata_probabilities(

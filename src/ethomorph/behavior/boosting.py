@@ -26,13 +26,13 @@ class BoostSettings:
     patience : rounds without a better validation loss after which to stop.
     """
 
-    rounds: int = 200
-    learning_rate: float = 0.06
+    rounds: int = 120
+    learning_rate: float = 0.08
     leaves: int = 15
     least_leaf: int = 8
     ridge: float = 1.0
     feature_share: float = 0.25
-    patience: int = 40
+    patience: int = 30
 
 
 @dataclass

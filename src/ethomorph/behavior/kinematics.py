@@ -19,6 +19,7 @@ SMOOTH_S = 0.06  # smoothing of positions before they are differentiated
 LEAST_RATE = 0.01  # body lengths (or radians) a second; slower is noise, and logarithms begin here
 MOVEMENT_WINDOWS_S = (0.1, 0.3, 0.6, 1.0, 2.0)
 POSTURE_WINDOWS_S = (0.5, 2.0)
+SIDE_WINDOWS_S = (0.2, 0.5, 1.0)  # before and after the frame: where something begins or ends, the two differ
 
 
 def pose_signals(recording: Recording) -> Signals:
@@ -50,6 +51,14 @@ def frame_features(recording: Recording) -> tuple[np.ndarray, list[str]]:
             for kind in kinds:
                 columns.append(windowed(values, width, kind))
                 names += [f"{n}, {kind} of {seconds:g} s" for n in where]
+    movement = signals.values[:, fast]
+    where = [n for n, c in zip(signals.names, fast, strict=True) if c]
+    for seconds in SIDE_WINDOWS_S:
+        width = max(3, round(seconds * recording.fps) | 1)
+        for side, word in ((-1, "before"), (1, "after")):
+            for kind in ("mean", "high"):
+                columns.append(windowed(movement, width, kind, side=side))
+                names += [f"{n}, {kind} of {seconds:g} s {word}" for n in where]
     return np.concatenate(columns, axis=1).astype(np.float32), names
 
 
@@ -132,15 +141,18 @@ def rotated(points: np.ndarray, angle: np.ndarray) -> np.ndarray:
     return np.stack([points[..., 0] * cos - points[..., 1] * sin, points[..., 0] * sin + points[..., 1] * cos], axis=2)
 
 
-def windowed(values: np.ndarray, width: int, kind: str) -> np.ndarray:
-    """Mean, spread (sd), low or high of (frames, signals) over `width` frames around each; ends are reflected."""
-    from scipy.ndimage import maximum_filter1d, minimum_filter1d
+def windowed(values: np.ndarray, width: int, kind: str, *, side: int = 0) -> np.ndarray:
+    """Mean, spread (sd) or high of (frames, signals) over `width` frames; ends are reflected.
 
-    if kind == "low":
-        return minimum_filter1d(values, width, axis=0)
+    `side` 0 takes the frames around each, -1 those before it, 1 those after it (`width` must be odd then).
+    """
+    from scipy.ndimage import maximum_filter1d, uniform_filter1d
+
+    origin = -side * (width // 2)
     if kind == "high":
-        return maximum_filter1d(values, width, axis=0)
-    mean = moving_mean(values, width)
+        return maximum_filter1d(values, width, axis=0, origin=origin)
+    mean = uniform_filter1d(np.asarray(values, float), width, axis=0, origin=origin)
     if kind == "mean":
         return mean
-    return np.sqrt(np.maximum(moving_mean(np.asarray(values, float) ** 2, width) - mean**2, 0))
+    square = uniform_filter1d(np.asarray(values, float) ** 2, width, axis=0, origin=origin)
+    return np.sqrt(np.maximum(square - mean**2, 0))

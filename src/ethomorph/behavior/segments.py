@@ -43,7 +43,7 @@ def segments(codes: np.ndarray) -> list[Segment]:
 
 
 def without_short(codes: np.ndarray, least: int) -> np.ndarray:
-    """Codes in which every run is at least `least` frames long: shorter ones go to the longer neighbour, shortest first."""
+    """Codes with runs of at least `least` frames: shorter ones go to their longer neighbour, the shortest first."""
     codes = np.array(codes)
     while True:
         runs = segments(codes)
