@@ -27,6 +27,7 @@ from ethomorph.cli import (
     report,
     score,
     split,
+    suggest,
     sweep,
     train,
 )
@@ -53,6 +54,7 @@ for verb in (
     train.train,
     predict.predict,
     render.render,
+    suggest.suggest,
     score.score,
     diagnose.diagnose,
     sweep.sweep,

@@ -43,7 +43,7 @@ class Pairs:
 
 def match(frames: Sequence[ScoredFrame]) -> Pairs:
     """Predictions by score, each taking the free truth with the highest similarity above 0."""
-    nodes = frames[0].truth.shape[1] if frames else 0
+    nodes = frames[0].truth.shape[1] if frames else 1
     pairs, missed = [], 0
     for frame in frames:
         if frame.predicted is None or not len(frame.truth):

@@ -60,7 +60,7 @@ def assign(frames: Sequence[ScoredFrame]) -> Assigned:
 
     A prediction farther from its animal, on average over shared nodes, than the animal is long belongs to none.
     """
-    nodes = frames[0].truth.shape[1] if frames else 0
+    nodes = frames[0].truth.shape[1] if frames else 1
     every = np.concatenate([lengths(f.truth) for f in frames]) if frames else np.zeros(0)
     typical = float(np.median(every[every > 0])) if (every > 0).any() else 0.0
     error, length, owner, matched, placed = [], [], [], [], []

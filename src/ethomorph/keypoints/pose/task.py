@@ -67,7 +67,7 @@ class PoseTask(Task):
         self.by, self.samples = samples_table(self.frames, self.labels, self.study.config.split.by)
         if self.by in ("block", "time") and self.study.config.split.by == "specimen":
             self.warnings.append(
-                f"{len(self.films)} video(s) are too few to keep whole videos apart: the split is by {BLOCKS} stretches "
+                f"{len(self.films)} video(s) are too few to keep whole ones apart: the split is by {BLOCKS} stretches "
                 "of each, so training and test show the same animals and the score flatters"
             )
 

@@ -1,0 +1,110 @@
+"""Poses from the files labs keep them in: one tracking in five formats reads as one."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ethomorph.core.errors import FormatError, InputError, LabelError
+from ethomorph.formats.poses import find_films, read_poses, write_poses
+from ethomorph.keypoints.pose.table import tables_of
+
+
+def table(path):
+    tables, names = tables_of(read_poses(path)[0])
+    return tables[0], names
+
+
+def test_one_tracking_in_four_files_is_one(shared_data):
+    folder = shared_data / "pose-formats" / "test_single_topview"
+    names = ("testDLC_csv_table.csv", "testDLC_h5_table.h5", "testDLC_sleap.slp", "testDLC_sleap.analysis.h5")
+    read = {name: table(folder / name)[0] for name in names}
+    array = np.load(folder / "testDLC_sleap_table.npy", allow_pickle=False)[:, 0]
+    slp, analysis = read[names[2]], read[names[3]]
+    assert np.allclose(slp.points, analysis.points, equal_nan=True, atol=1e-3)
+    assert np.allclose(slp.points[: len(array)], array, equal_nan=True, atol=1e-3)
+    csv, h5 = read[names[0]], read[names[1]]
+    shared = min(len(csv), len(h5))
+    assert np.allclose(csv.points[:shared], h5.points[:shared], equal_nan=True, atol=1e-2)
+
+
+def test_several_animals_keep_their_names_and_empty_rows_their_frames(shared_data):
+    found, names = table(shared_data / "pose-formats" / "test_madlc_topview" / "testDLC_csv_table_madlc.csv")
+    assert names == ["mouse_black_tail", "mouse_white_tail"]
+    assert (found.start, found.stop) == (0, 97) and len(found) == 191
+    other, _ = table(shared_data / "pose-formats" / "test_madlc_topview" / "testDLC_h5_table_madlc.h5")
+    assert np.allclose(found.points[:50], other.points[:50], equal_nan=True, atol=1e-2)
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "nodes"),
+    [
+        ("pose-openfield/config.yaml", 80, 4), ("pose-mirror-mouse/CollectedData.csv", 90, 17),
+        ("pose-sleap/clip.slp", 1500, 13), ("pose-formats/jabs/sample_pose_est_v3.h5", 1800, 12),
+        ("pose-coco-animals/ap10k/test_ap10k.json", 2, 17), ("pose-sleap/minimal_instance.pkg.slp", 1, 2),
+    ],
+)  # fmt: skip
+def test_real_files_read(shared_data, name, frames, nodes):
+    labels, _ = read_poses(shared_data / name)
+    assert len(labels.labeled_frames) == frames and len(labels.skeletons[0].nodes) == nodes
+
+
+def test_pictures_of_a_project_and_embedded_frames_are_films(shared_data):
+    path = shared_data / "pose-openfield" / "config.yaml"
+    (film,) = find_films(read_poses(path)[0], path)
+    assert len(film) == 80 and film.size == (480, 640)
+    path = shared_data / "pose-sleap" / "minimal_instance.pkg.slp"
+    (film,) = find_films(read_poses(path)[0], path)
+    assert film.frame(0, grey=True).shape == (384, 384)
+
+
+@pytest.mark.parametrize("suffix", [".slp", ".csv", ".h5"])
+def test_poses_round_trip(tmp_path, toys, suffix):
+    points = toys.paths(2, 8)
+    points[3, 0, 1] = np.nan
+    labels = toys.labels_of(points)
+    labels.labeled_frames[5].instances.clear()
+    write_poses(labels, tmp_path / f"a{suffix}")
+    found, names = table(tmp_path / f"a{suffix}")
+    assert names == ["animal 1", "animal 2"]
+    kept = np.delete(points, 5, axis=0).reshape(-1, 3, 2)
+    assert np.allclose(found.points, kept, equal_nan=True, atol=1e-3)
+    assert found.frames.tolist() == [i for i in range(8) if i != 5 for _ in range(2)]
+
+
+def test_instances_without_tracks_are_numbered_and_that_is_said(tmp_path, toys):
+    labels = toys.labels_of(toys.paths(2, 4))
+    for frame in labels.labeled_frames:
+        for instance in frame.instances:
+            instance.track = None
+    labels.tracks.clear()
+    assert any("no identity" in note for note in write_poses(labels, tmp_path / "a.h5"))
+    assert len(table(tmp_path / "a.h5")[0]) == 8
+
+
+def test_what_cannot_be_read_is_refused_in_one_line(tmp_path, toys):
+    (tmp_path / "a.slp").write_bytes(b"not HDF5 at all")
+    (tmp_path / "b.txt").write_text("x")
+    for name in ("a.slp", "b.txt", "missing.slp"):
+        with pytest.raises(FormatError) as error:
+            read_poses(tmp_path / name)
+        assert name in str(error.value) and "\n" not in str(error.value)
+    with pytest.raises(FormatError, match="no pose format"):
+        write_poses(toys.labels_of(toys.paths(1, 2)), tmp_path / "a.txt")
+    labels = toys.labels_of(toys.paths(1, 2), "nowhere.mp4")
+    with pytest.raises(LabelError, match=r"video nowhere\.mp4 was not found"):
+        find_films(labels, tmp_path / "a.slp")
+    assert issubclass(LabelError, InputError)
+
+
+@pytest.fixture(scope="module")
+def toys():
+    """The toys of the pose room."""
+    import importlib.util
+    from pathlib import Path
+
+    path = Path(__file__).parents[1] / "keypoints" / "pose" / "toys.py"
+    spec = importlib.util.spec_from_file_location("pose_toys_for_formats", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,108 @@
+"""Following animals: identities kept through crossings and gaps, and counted as the literature counts them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ethomorph.keypoints.pose.frames import ScoredFrame
+from ethomorph.keypoints.pose.table import PoseTable
+from ethomorph.keypoints.pose.track import Tracker, Tracking, track_tables
+from ethomorph.keypoints.pose.track_score import swaps, track_scores
+
+SHAPE = np.array([[10.0, 0.0], [0.0, 0.0], [-10.0, 0.0]])
+
+
+def crossing(frames=60):
+    """Two animals that cross at right angles."""
+    t = np.linspace(-60, 60, frames)
+    a = SHAPE + np.stack([t, np.full_like(t, 4)], 1)[:, None]
+    b = SHAPE[:, ::-1] + np.stack([np.full_like(t, -3), t * 1.1], 1)[:, None]
+    return np.stack([a, b], 1)
+
+
+def follow(points, settings, *, order=None, gone=()):
+    tracker, numbers = Tracker(settings), []
+    for frame, animals in enumerate(points):
+        if frame in gone:
+            numbers.append(np.full(len(animals), -1))
+            continue
+        turn = np.arange(len(animals)) if order is None or frame % 2 else np.arange(len(animals))[::-1]
+        found = tracker.update(frame, animals[turn], np.ones(len(animals)))
+        back = np.empty(len(animals), int)
+        back[turn] = found
+        numbers.append(back)
+    return np.array(numbers), tracker
+
+
+@pytest.mark.parametrize("cost", ["oks", "iou", "centroid"])
+def test_a_crossing_keeps_identities(cost):
+    numbers, _ = follow(crossing(), Tracking(animals=2, cost=cost), order="turning")
+    assert (numbers == numbers[0]).all()
+
+
+def test_a_known_number_survives_a_long_gap():
+    numbers, tracker = follow(crossing(120), Tracking(animals=2), gone=range(20, 45))
+    seen = [i for i in range(120) if i not in range(20, 45)]
+    assert (numbers[seen] == numbers[0]).all() and len(tracker.tracks) == 2
+
+
+def test_gaps_are_closed_where_the_number_is_not_known():
+    still = np.stack([SHAPE + [0, 0], SHAPE + [0, 200]])[None].repeat(80, 0)
+    numbers, tracker = follow(still, Tracking(patience=5), gone=range(30, 60))
+    assert set(numbers[70]) == {2, 3}
+    joined = tracker.joined()
+    assert (joined[numbers[70]] == joined[numbers[0]]).all()
+
+
+def test_more_predictions_than_animals_leave_the_weakest_over():
+    tracker = Tracker(Tracking(animals=1))
+    numbers = tracker.update(0, np.stack([SHAPE, SHAPE + 300]), np.array([0.3, 0.9]))
+    assert numbers.tolist() == [-1, 0]
+
+
+def test_tables_are_tracked_one_after_the_other():
+    points = crossing(40).astype(np.float32)
+    tables = []
+    for start in (0, 20):
+        part = points[start : start + 20].reshape(-1, 3, 2)
+        ones = np.ones(len(part), np.float32)
+        tracks, lost = np.full(len(part), -1, np.int32), np.empty(0, np.int64)
+        at = np.repeat(np.arange(start, start + 20), 2)
+        tables.append(PoseTable(at, part, np.ones((len(part), 3), np.float32), ones, tracks, start, start + 20, lost))
+    moved, tracker = track_tables(iter(tables), Tracking(animals=2))
+    assert [t.tracks.tolist() for t in moved] == [[0, 1] * 20] * 2
+    assert tracker.joined().tolist() == [0, 1]
+
+
+def scored(order):
+    """Frames of two far animals, predicted exactly, with tracks named by `order`."""
+    points = np.stack([SHAPE, SHAPE + 100])
+    return [
+        ScoredFrame(f"f{i}", "g", points, points, np.ones(2), ["a", "b"], list(names)) for i, names in enumerate(order)
+    ]
+
+
+def test_perfect_tracks_score_one():
+    metrics, counts = track_scores(scored(["xy"] * 20))
+    assert all(metrics[name].value == pytest.approx(1.0) for name in ("MOTA", "IDF1", "HOTA", "AssA"))
+    assert counts["switches"] == 0 and not swaps(scored(["xy"] * 20))
+
+
+def test_a_swap_half_way_is_counted_and_costs_what_the_definitions_say():
+    rows = scored(["xy"] * 10 + ["yx"] * 10)
+    metrics, counts = track_scores(rows)
+    assert counts["switches"] == 2 and len(swaps(rows)) == 2 and swaps(rows)[0]["frame"] == "f10"
+    assert metrics["MOTA"].value == pytest.approx(1 - 2 / 40)
+    assert metrics["IDF1"].value == pytest.approx(0.5)
+    # each true positive shares 10 of 30 distinct frames of its two tracks
+    assert metrics["DetA"].value == pytest.approx(1.0) and metrics["AssA"].value == pytest.approx(1 / 3)
+    assert metrics["HOTA"].value == pytest.approx(np.sqrt(1 / 3))
+
+
+def test_without_tracks_there_is_a_reason():
+    rows = scored(["xy"] * 3)
+    for row in rows:
+        row.predicted_tracks = ["", ""]
+    metrics, _ = track_scores(rows)
+    assert metrics["IDF1"].value is None and "no tracks" in metrics["IDF1"].reason
