@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.footprints import missing, scale, simulations, tables
+from benchmarks.footprints import missing, pictures, scale, simulations, tables
 from benchmarks.record import write_result
 from ethomorph.study.provenance import Stopwatch
 
@@ -24,6 +24,7 @@ PARTS = {
     "missing": missing.run,
     "simulations": simulations.run,
     "scale": scale.run,
+    "pictures": pictures.run,
 }
 
 
