@@ -32,6 +32,7 @@ class NetworkSettings:
     augment : strength of augmentation, 0 for none, 1 for the usual; always the same for all frames of a clip.
     flips : whether clips may be mirrored and turned by half turns: not where left and right are classes.
     workers : processes that load clips.
+    pixel_full : what pixels are divided by; 1 would leave them raw, from which no network here learns.
     device : "auto", "cpu", "cuda" ...
     weights : a file of weights to begin with (safetensors); layers that do not fit are told and left as they are.
     """
@@ -51,6 +52,7 @@ class NetworkSettings:
     augment: float = 1.0
     flips: bool = False
     workers: int = 0
+    pixel_full: float = 255.0
     device: str = "auto"
     weights: str = ""
 
