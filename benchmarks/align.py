@@ -157,7 +157,7 @@ def report(rows: list[dict[str, Any]], watch: Stopwatch) -> None:
     seconds = float(np.median([row["seconds"] for row in rows]))
     claims = [
         Claim(f"{HEADS} simulated heads, any direction, mouth open to 40 degrees, a third cut by 20 %, noisy, "
-              "asymmetric: aligned by the mean head alone with rotation under 0.5 degrees and plane offset under 0.5 voxel",
+              "asymmetric: aligned by the mean head alone, rotation under 0.5 degrees, plane offset under 0.5 voxel",
               f"{template['right']} right, {template['refused']} refused, {template['wrong']} wrong",
               goal="at least 98 right, the rest refused", met=template["right"] >= 98 and template["wrong"] == 0),
         Claim("the same heads: mid-plane's angle and offset, largest of all",

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from ethomorph.cli import (
+    align,
     audit,
     compare,
     convert,
@@ -60,6 +61,7 @@ for verb in (
     sweep.sweep,
     compare.compare,
     identify.identify,
+    align.align,
     report.report,
     jobs.jobs,
     doctor.doctor,
