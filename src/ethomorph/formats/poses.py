@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ethomorph.core.errors import FormatError, LabelError
-from ethomorph.core.files import atomic_path
+from ethomorph.core.files import atomic_path, write_text
 from ethomorph.core.landmarks import LandmarkSet
 from ethomorph.formats.h5 import damaged, open_h5
 from ethomorph.formats.video import SUFFIXES, EmbeddedFilm, Film, PictureFilm, open_film
@@ -348,14 +348,48 @@ def write_analysis(labels: sleap_io.Labels, path: Path) -> list[str]:
 
 def write_table(labels: sleap_io.Labels, path: Path) -> list[str]:
     """A DeepLabCut table with a row a frame, empty ones too, and likelihoods where there are any."""
-    import sleap_io
+    import csv
+    import io
 
     tracked, notes = with_tracks(labels)
     if len(labels.videos) > 1:
         notes.append(f"a DeepLabCut table holds one video: the first of {len(labels.videos)} is written")
-    with atomic_path(path) as temporary:
-        sleap_io.save_csv(tracked, str(temporary), format="dlc", video=tracked.videos[0], include_empty=True)
+    video, nodes = tracked.videos[0], tracked.skeletons[0].node_names
+    frames = {int(f.frame_idx): f for f in tracked.labeled_frames if f.video is video}
+    animals = list(tracked.tracks)
+    scored = any(hasattr(i, "score") for f in frames.values() for i in f.instances)
+    coords = ("x", "y", "likelihood") if scored else ("x", "y")
+    columns = [(t.name, node, c) for t in animals for node in nodes for c in coords]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["scorer", *["ethomorph"] * len(columns)])
+    for level, name in enumerate(("individuals", "bodyparts", "coords")):
+        writer.writerow([name, *(column[level] for column in columns)])
+    for number in range(max(frames, default=-1) + 1):
+        listed = isinstance(video.filename, list)
+        if listed and number not in frames:
+            continue
+        of = {id(i.track): i for i in (frames[number].instances if number in frames else [])}
+        row: list[str] = [str(video.filename[number]) if listed else str(number)]
+        for track in animals:
+            row += _cells(of.get(id(track)), len(nodes), scored)
+        writer.writerow(row)
+    write_text(path, text.getvalue())
     return [*notes, "a DeepLabCut table does not hold edges and symmetries"]
+
+
+def _cells(instance: sleap_io.Instance | None, nodes: int, scored: bool) -> list[str]:
+    """One animal's cells in a row; empty where it or a node is not seen."""
+    if instance is None:
+        return [""] * nodes * (3 if scored else 2)
+    points = np.asarray(instance.numpy(), dtype=float)[:, :2]
+    scores = instance.points["score"] if hasattr(instance, "score") else np.ones(nodes)
+    cells = []
+    for point, score in zip(points, scores, strict=True):
+        seen = np.isfinite(point).all()
+        cells += [f"{v:.6g}" if seen else "" for v in point]
+        cells += [f"{score:.6g}" if seen else ""] if scored else []
+    return cells
 
 
 def _by_saver(function: str, what: str) -> Callable[[Any, Path], list[str]]:

@@ -24,6 +24,8 @@ SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".
 """Suffixes by which a file is taken for a video."""
 NEAR = 64
 """Frames that are decoded and thrown away rather than looked up by seeking."""
+FAULTS = 200
+"""Packets in a row that may fail to decode before a video counts as ended."""
 
 
 class Film(Protocol):
@@ -191,6 +193,7 @@ class VideoFilm:
 
     def _one(self) -> tuple[int, Any] | None:
         """The next decoded frame with its number; None at the end."""
+        faults = 0
         while self._decoder is not None:
             try:
                 picture = next(self._decoder)
@@ -198,8 +201,10 @@ class VideoFilm:
                 self._decoder = None
                 return None
             except _errors():
-                self._decoder = None
-                return None
+                faults += 1
+                alive = self.exact and faults < FAULTS and self._container is not None
+                self._decoder = self._container.decode(video=0) if alive else None
+                continue
             if not self.exact:
                 self._next += 1
                 return self._next - 1, picture

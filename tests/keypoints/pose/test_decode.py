@@ -17,11 +17,11 @@ inside = st.tuples(st.floats(12, 80), st.floats(12, 60))
 
 @settings(max_examples=30, deadline=None)
 @given(inside)
-def test_a_single_peak_is_found_to_a_hundredth_of_a_pixel(at):
+def test_a_single_peak_is_found_to_a_twentieth_of_a_pixel(at):
     head = OnePeak(("a",), 2, 2.5)
     points = torch.tensor([[[list(at)]]], dtype=torch.float32)
     found, scores = single_peaks(head, head.logits_of(head.targets(points, (40, 50))))
-    assert np.allclose(found[0, 0], at, atol=0.02) and float(scores[0, 0]) > 0.9
+    assert np.allclose(found[0, 0], at, atol=0.05) and float(scores[0, 0]) > 0.9
 
 
 def test_a_hidden_node_has_no_confidence():

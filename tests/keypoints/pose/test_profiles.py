@@ -48,7 +48,7 @@ data_config:
   use_augmentations_train: true
   augmentation_config:
     intensity:
-      {gaussian_noise_mean: 0.0, gaussian_noise_std: 0.02, gaussian_noise_p: 0.5, brightness_max: 1.1, brightness_p: 0.0}
+      {gaussian_noise_std: 0.02, gaussian_noise_p: 0.5, brightness_max: 1.1, brightness_p: 0.0}
     geometric: {rotation_min: -180, rotation_max: 180, scale_min: 0.9, scale_max: 1.1, flip_p: 0.0}
 model_config:
   backbone_config:

@@ -57,12 +57,12 @@ def test_a_stopped_prediction_goes_on_where_it_was(tmp_path):
     facts = {"model": "m", "video": "v"}
     spool = Spool(tmp_path / "part", facts)
     for table in predict_film(Counting(40), find, nodes=2, grey=True, scale=1.0, shard=10):
-        if table.start >= 20:
+        if table.start >= 16:
             break
         spool.write(table)
     again = Spool(tmp_path / "part", facts)
-    assert again.next == 16 or again.next == 20
     first = again.next
+    assert first == 16
     for table in predict_film(Counting(40), find, nodes=2, grey=True, scale=1.0, start=first, shard=10):
         again.write(table)
     found = np.concatenate([t.frames for t in again.tables()])

@@ -12,7 +12,7 @@ import numpy as np
 
 from ethomorph.core.errors import InputError
 from ethomorph.formats.video import Film, open_film, write_video
-from ethomorph.keypoints.pose.data import Scheme, centre_of, scheme_of
+from ethomorph.keypoints.pose.data import Scheme, centre_of, resized, scaled, scheme_of
 from ethomorph.keypoints.pose.draw import colour_of, draw_animal, draw_trail
 from ethomorph.keypoints.pose.stream import frame_progress
 from ethomorph.keypoints.pose.table import PoseTable
@@ -108,10 +108,12 @@ class Painter:
 
     def __init__(self, film: Film, scheme: Scheme, table: PoseTable | None, names: list[str], look: Look) -> None:
         self.scheme, self.table, self.names, self.look = scheme, table, names, look
-        self.size = max(film.size) / 600
+        self.size = max(0.7, look.scale * max(film.size) / 600)
         self.trails: dict[int, deque[np.ndarray]] = {}
-        height, width = film.size
-        left, top, right, bottom = look.crop or (0, 0, width, height)
+        height, width = (max(1, round(side * look.scale)) for side in film.size)
+        left, top, right, bottom = (
+            [round(look.scale * side) for side in look.crop] if look.crop else (0, 0, width, height)
+        )
         self.box = (max(0, left), max(0, top), min(width, right), min(height, bottom))
         if self.box[2] - self.box[0] < LEAST_SIDE or self.box[3] - self.box[1] < LEAST_SIDE:
             raise InputError(
@@ -124,6 +126,7 @@ class Painter:
 
     def paint(self, frame: int, picture: np.ndarray) -> tuple[np.ndarray, int]:
         """The finished frame, and how many animals were drawn."""
+        picture = np.ascontiguousarray(resized(picture, self.look.scale))
         rows = np.flatnonzero(self.table.frames == frame) if self.table is not None else np.zeros(0, int)
         for row in rows:
             self._animal(picture, int(row))
@@ -131,7 +134,8 @@ class Painter:
 
     def _animal(self, picture: np.ndarray, row: int) -> None:
         assert self.table is not None
-        points, track = self.table.points[row].astype(float), int(self.table.tracks[row])
+        points = scaled(self.table.points[row].astype(float), self.look.scale)
+        track = int(self.table.tracks[row])
         colour, middle = colour_of(max(track, 0)), centre_of(points, None)
         if self.look.trail:
             trail = self.trails.setdefault(track, deque(maxlen=self.look.trail))
@@ -159,11 +163,7 @@ class Painter:
             right, bottom = left + width, top + height
         elif self.look.follow:
             right, bottom = left + self.window[1], top + self.window[0]
-        shown = picture[top:bottom, left:right]
-        if self.look.scale != 1:
-            size = tuple(max(2, round(side * self.look.scale)) for side in shown.shape[1::-1])
-            shown = cv2.resize(shown, size, interpolation=cv2.INTER_AREA)
-        return shown
+        return picture[top:bottom, left:right]
 
 
 def video_of(labels: object, film: Film) -> int:

@@ -94,7 +94,7 @@ def sleap_scores(frames: Sequence[ScoredFrame]) -> dict[str, Metric]:
     found: dict[str, float | None] = {
         "mOKS": float(pairs.oks.mean()) if count else None,
         **precision("oks_voc", pairs.scores, pairs.oks, truths, bool(shared)),
-        **precision("pck_voc", pairs.scores, near.mean((1, 2)) if count else pairs.oks, truths, bool(shared)),
+        **precision("pck_voc", pairs.scores, near.mean(-1).mean(-1) if count else pairs.oks, truths, bool(shared)),
         "dist_mean": float(known.mean()) if len(known) else None,
         **{f"dist_p{p}": float(np.percentile(known, p)) if len(known) else None for p in PERCENTILES},
         "mPCK": float(near.mean()) if count else None,

@@ -38,9 +38,10 @@ def track_scores(frames: Sequence[ScoredFrame]) -> tuple[dict[str, Metric], dict
         raise MissingPart("motmetrics is not installed", fix="pip install 'ethomorph[tracking]'") from error
     tables = [_closeness(frame) for frame in frames]
     accumulator = motmetrics.MOTAccumulator(auto_id=True)
+    ids: dict[str, int] = {}
     for frame, near in zip(frames, tables, strict=True):
         away = np.where(1 - near <= NEAR, 1 - near, np.nan)
-        accumulator.update(_numbers(frame.tracks), _numbers(frame.predicted_tracks), away)
+        accumulator.update(_numbers(frame.tracks, ids), _numbers(frame.predicted_tracks, ids), away)
     wanted = ["mota", "idf1", "num_switches", "num_fragmentations", "num_misses", "num_false_positives", "num_objects"]
     found = motmetrics.metrics.create().compute(accumulator, metrics=wanted, name="all").iloc[0]
     counts = {name.removeprefix("num_"): int(found[name]) for name in wanted if name.startswith("num_")}
@@ -120,6 +121,6 @@ def _closeness(frame: ScoredFrame) -> np.ndarray:
     return np.where(shared.any(-1), np.clip(near, 0, 1), 0.0)
 
 
-def _numbers(names: Sequence[str]) -> list[str]:
-    """Ids as motmetrics wants them: unlike each other within a frame."""
-    return [name or f"nobody {i}" for i, name in enumerate(names)]
+def _numbers(names: Sequence[str], ids: dict[str, int]) -> list[int]:
+    """Ids as motmetrics wants them: numbers, unlike each other within a frame; `ids` remembers them."""
+    return [ids.setdefault(name or f"nobody {i}", len(ids) + 1) for i, name in enumerate(names)]
