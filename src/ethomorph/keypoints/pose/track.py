@@ -38,7 +38,7 @@ class Tracking:
 
     animals: int = 0
     cost: str = "oks"
-    reach: float = 1.0
+    reach: float = 2.0
     patience: int = 15
     gap: int = 60
     motion: float = 0.5
