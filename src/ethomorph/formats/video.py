@@ -110,7 +110,7 @@ class VideoFilm:
             times = list(range(self._counted()))
             self.notes.append(
                 "frames have no times of their own, so it is decoded from the start wherever one is looked up; "
-                "re-encode it with `ethomorph convert VIDEO OUT.mp4`"
+                "re-encode it with `ethomorph render VIDEO --out OUT.mp4`"
             )
         if not times:
             raise ImageError("no frame in it", place=self.path, fix="record or copy it again")
