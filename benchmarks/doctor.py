@@ -155,7 +155,7 @@ def healthy_runs() -> dict[str, Callable[[int], tuple[Module, Data, Data, dict[s
             nn.Conv2d(1, 12, 3, padding=1), nn.ReLU(), nn.Conv2d(12, 12, 3, padding=1), nn.ReLU(),
             nn.Conv2d(12, 1, 3, padding=1),
         )  # fmt: skip
-        return Module(net, "mask"), spots(300, seed), spots(150, seed + 99), {"learning_rate": 5e-3}
+        return Module(net, "mask"), spots(400, seed), spots(150, seed + 99), {"learning_rate": 2e-3, "max_epochs": 16}
 
     return {"classes of a table, 10:1": table, "classes of pictures": pictures, "lengths": values, "masks": masks}
 
@@ -175,6 +175,18 @@ def trained(module: Module, train: Data, validation: Data, seed: int, **options:
         return Evidence.read(Path(folder))
 
 
+@torch.no_grad()
+def quality(module: Module, data: Data) -> float:
+    """Whether a run is sound, by a measure that the doctor does not use: right answers, variance explained, or Dice."""
+    out, goal = module.net(data[0]), data[1]
+    if module.kind == "classes":
+        return float((out.argmax(1) == goal).float().mean())
+    if module.kind == "mask":
+        found = out > 0
+        return float(2 * (found & (goal > 0.5)).sum() / (found.sum() + goal.sum()))
+    return float(1 - (out - goal).square().mean() / goal.var(0).mean())
+
+
 def healthy() -> list[dict[str, Any]]:
     """Findings that are no mere mention, of each sound run."""
     rows = []
@@ -184,8 +196,7 @@ def healthy() -> list[dict[str, Any]]:
             module, train, validation, options = make(seed)
             seen = trained(module, train, validation, seed, **options)
             alarms = [f"{one.rule}: {one.evidence}" for one in diagnose(seen).findings if one.severity != "info"]
-            last = seen.last
-            rows.append({"run": name, "seed": seed, "alarms": alarms, "loss": last.validation_loss if last else None})
+            rows.append({"run": name, "seed": seed, "alarms": alarms, "quality": round(quality(module, validation), 3)})
             print(rows[-1], file=sys.stderr, flush=True)
     return rows
 
@@ -355,12 +366,14 @@ def claims(parts: dict[str, Any]) -> list[Claim]:
     epochs = [row["flagged after epoch"] for row in parts["collapsed"]]
     worst = max(row["share"] for row in parts["cost"])
     named = parts["defects"][0]
+    worst_run = min(row["quality"] for row in parts["healthy"])
     units = sum(sum(row["planted"]) for row in parts["planted"])
     shares = ", ".join(f"{row['share']:.1%} {row['network']}" for row in parts["cost"])
     return [
         Claim(
-            "False alarms (warning or sick) on healthy runs: four kinds of training, five seeds",
-            f"{alarms} of {len(parts['healthy'])}", goal="0", met=alarms == 0,
+            "False alarms (warning or sick) on healthy runs of four kinds, five seeds each; what each gets right by a "
+            "measure of its own: accuracy, variance explained or Dice",
+            f"{alarms} of {len(parts['healthy'])}; worst {worst_run:.0%} right", goal="0", met=alarms == 0,
         ),
         Claim(
             "Dead units planted behind a reused ReLU, clamp and GELU are counted exactly, by firing and by gradient",

@@ -61,6 +61,8 @@ def metric_table(scores: dict[str, Any]) -> pd.DataFrame:
 def training_chapter(run: Run, health: dict[str, Any], folder: Path) -> Chapter:
     """Curves, and what the health monitor found."""
     parts = [findings_part(health["findings"], none="The health monitor found nothing to object to.")]
+    if health["verdict"] != "healthy":
+        parts += causes_part(run)
     if run.history_file.is_file():
         history = pd.read_csv(run.history_file)
         if len(history):
@@ -70,6 +72,28 @@ def training_chapter(run: Run, health: dict[str, Any], folder: Path) -> Chapter:
                 )
             )
     return Chapter("Training", parts)
+
+
+def causes_part(run: Run) -> list[Part]:
+    """The likeliest causes of what was found; nothing for methods that leave no evidence."""
+    from ethomorph.core.errors import StudyError
+    from ethomorph.training.differential import differential
+    from ethomorph.training.evidence import Evidence
+
+    try:
+        suspects = differential(Evidence.read(run.folder)).suspects[:3]
+    except StudyError:
+        return []
+    if not suspects:
+        return []
+    table = pd.DataFrame(
+        {
+            "likely cause": [one.cause.says for one in suspects],
+            "standing": [one.standing for one in suspects],
+            "what to do": [one.cause.advice for one in suspects],
+        }
+    )
+    return [Part(table=table, caption="`ethomorph diagnose` with --experiments tells these causes apart.")]
 
 
 def provenance_chapter(run: Run) -> Chapter:

@@ -112,19 +112,21 @@ class Task(ABC):
         """What `diagnose --heal` may change: the name of a change to keys of the task's table, as ``--set`` takes them.
 
         Names are those of `ethomorph.training.changes.CHANGES`, of which ``lower_rate`` is known for every task that
-        has ``settings.learning_rate``. A room adds its own, such as ``scaled_input``; None takes a key out of the
+        has a setting ``learning_rate``. A room adds its own, such as ``scaled_input``; None takes a key out of the
         table, so that the method's default holds again.
         """
-        rate = self.resolved().get("settings", {}).get("learning_rate")
-        if not isinstance(rate, (int, float)):
+        found = value_in(self.resolved().get("settings", {}), "learning_rate")
+        if found is None:
             return {}
-        key = "settings.learning_rate"
-        found: dict[str, dict[str, Any]] = {
+        path, rate = found
+        key = f"settings.{path}"
+        changes: dict[str, dict[str, Any]] = {
             "lower_rate": {key: rate / 10},
             "much_lower_rate": {key: rate / 100},
             "higher_rate": {key: rate * 10},
         }
-        return found | ({"usual_rate": {key: None}} if "learning_rate" in self.section.settings else {})
+        chosen = value_in(self.section.settings, "learning_rate") is not None
+        return changes | ({"usual_rate": {key: None}} if chosen else {})
 
     @abstractmethod
     def score(self, parts: list[str], run: Run, *, part: str, progress: bool) -> dict[str, Any]:
@@ -137,6 +139,20 @@ class Task(ABC):
     @abstractmethod
     def chapters(self, parts: list[str], run: Run, folder: Path) -> list[Chapter]:
         """The task's own chapters of the report; pictures are drawn into `folder`."""
+
+
+def value_in(table: dict[str, Any], name: str) -> tuple[str, float] | None:
+    """Dotted key and value of the first number called `name`, in the table itself before the tables inside.
+
+    >>> value_in({"trees": {"depth": 3}, "network": {"learning_rate": 0.1}}, "learning_rate")
+    ('network.learning_rate', 0.1)
+    """
+    if isinstance(table.get(name), (int, float)):
+        return name, float(table[name])
+    for key, inner in table.items():
+        if isinstance(inner, dict) and (found := value_in(inner, name)) is not None:
+            return f"{key}.{found[0]}", found[1]
+    return None
 
 
 def open_task(study: Study, name: str | None = None, overrides: dict[str, Any] | None = None) -> Task:

@@ -277,8 +277,7 @@ class HealthMonitor(pl.Callback):
 
     def write(self) -> Health:
         self.evidence.seconds, self.evidence.steps = self.run.seconds, self.run.step
-        self.evidence.monitor_seconds += self.units.seconds
-        self.units.seconds = 0.0
+        self.evidence.monitor_seconds += self.units.bill()
         self.evidence.best_epoch = None if self.run.best_epoch is None else self.run.best_epoch + 1
         health = diagnose(self.evidence)
         self.evidence.write(self.run.folder)

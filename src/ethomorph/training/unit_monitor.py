@@ -43,6 +43,12 @@ class UnitMonitor(pl.Callback):
         self.has_batch_norm = False
         self.seconds = 0.0
 
+    def bill(self) -> float:
+        """Seconds spent since the last bill."""
+        spent = self.seconds + self.recorder.seconds + self.training.seconds
+        self.seconds = self.recorder.seconds = self.training.seconds = 0.0
+        return spent
+
     @contextlib.contextmanager
     def billed(self) -> Iterator[None]:
         began = time.perf_counter()

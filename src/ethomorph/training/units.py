@@ -8,6 +8,7 @@ sign: a leaky unit that is always negative is alive.
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,6 +86,7 @@ class UnitRecorder(TorchFunctionMode):
     Attributes
     ----------
     tallies : layer name to its counts since `begin`.
+    seconds : spent on counting, in all.
 
     Examples
     --------
@@ -109,6 +111,7 @@ class UnitRecorder(TorchFunctionMode):
         self.axis = 1
         self.handles: list[Any] = []
         self.is_on = False
+        self.seconds = 0.0
 
     def begin(self) -> None:
         """Forget all counts."""
@@ -168,8 +171,10 @@ class UnitRecorder(TorchFunctionMode):
             values = args[0] if args else kwargs["input"]
             inside = len(self.stack) > 1 or name == "relu"
             if inside and isinstance(values, torch.Tensor) and values.ndim > 1 and values.is_floating_point():
+                began = time.perf_counter()
                 with torch.no_grad():
                     self.count(name, opening, values.detach())
+                self.seconds += time.perf_counter() - began
         return func(*args, **kwargs)
 
     def count(self, function: str, opening: tuple[float | None, float | None], values: torch.Tensor) -> None:
