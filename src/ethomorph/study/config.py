@@ -92,6 +92,12 @@ class TaskSection(Section):
     classes: dict[str, str | list[str] | dict[str, Any]] = Field(
         default_factory=dict, description="volumes: class = pattern of segment names, in the order of importance"
     )
+    poses: Path | None = Field(None, description="behaviour: the pose file whose frames the labels score")
+    fps: float | None = Field(None, gt=0, description="behaviour: frames a second, where the files do not say")
+    column: str | None = Field(None, description="behaviour: the column (or BORIS observation) that holds the labels")
+    ethogram: Path | None = Field(None, description="behaviour: what each code means, TOML, CSV or a BORIS project")
+    blocks_s: float | None = Field(None, gt=0, description="behaviour: recordings are split in blocks so long")
+    guard_s: float = Field(1.0, ge=0, description="behaviour: frames so near to a block of another part do not train")
     gaps: Literal["refuse", "missing"] = "refuse"
     max_minutes: float | None = Field(None, gt=0)
 
