@@ -95,3 +95,11 @@ def test_the_verb(toy_study, capsys):
     said = capsys.readouterr().out
     assert "sick" in said and "likely cause" in said
     assert execute(["diagnose", str(run.folder / "nothing")]) == 2
+
+
+def test_a_method_without_steps_shows_its_own_findings(toy_study):
+    run = train(toy_study("max_epochs = 2\n"), run="trees", progress=False)
+    (run.folder / "evidence.json").unlink()
+    report = diagnose_run(run.folder, progress=False)
+    assert report.diagnosis.health.verdict == Run(run.folder).read_json("health.json")["verdict"]
+    assert report.diagnosis.suspects == []

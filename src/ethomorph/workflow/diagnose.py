@@ -22,6 +22,7 @@ from ethomorph.training.differential import (
     wanted_experiments,
 )
 from ethomorph.training.evidence import Evidence
+from ethomorph.training.health import Health
 from ethomorph.workflow.train import reopen, score_run, write_report
 
 STEPS, MINUTES = 200, 2.0
@@ -76,6 +77,9 @@ def diagnose_run(
     StudyError : no run there, a method that leaves no evidence, or nothing that healing could change.
     """
     run = Run.open(folder)
+    if not (run.folder / "evidence.json").exists() and run.health_file.exists():
+        # regression and decision trees have no steps to watch: their own findings are all there is
+        return Report(run, Diagnosis(Health.from_dict(run.read_json("health.json"))))
     evidence = Evidence.read(run.folder)
     found = differential(evidence)
     if experiments:
@@ -120,7 +124,7 @@ def run_experiments(
         if progress:
             said = note or ("no loss" if gain is None else f"{gain:.0%} of the ignorant loss learned")
             print(f"experiment {len(made)} of {len(names)}, {change.says}: {said}", file=sys.stderr, flush=True)
-        if seen is None and name == "as_it_was" and note.startswith("this method"):
+        if (seen is None and note.startswith("this method")) or (seen is not None and seen.stop == "interrupt"):
             break
     return made
 
