@@ -21,7 +21,7 @@ STUDY = """\
 name = "many"
 [split]
 test = 0.3
-validation = 0.0
+validation = 0.2
 [task.t]
 kind = "landmarks"
 labels = "landmarks.tps"
@@ -43,7 +43,7 @@ tasks = 2
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study with one trained run, ``runs/t/a``, and sixteen new pictures in ``new/images``."""
     study = tmp_path_factory.mktemp("many")
-    simulate_radiographs(10, size=(160, 210), seed=0).write(study)
+    simulate_radiographs(12, size=(160, 210), seed=0).write(study)
     simulate_radiographs(16, size=(160, 210), seed=1).write(study / "new")
     (study / "study.toml").write_text(STUDY)
     assert execute(["train", str(study), "--run", "a", "--quiet"]) == 0

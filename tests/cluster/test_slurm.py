@@ -80,6 +80,29 @@ def test_a_cancelled_job_can_be_submitted_again(slurm, trained, many, tmp_path, 
     assert Manifest(work_folder(out)).counts().done == PICTURES - 3
 
 
+def test_a_sweep_makes_its_trials_once_although_one_task_is_killed(slurm, trained):
+    (trained / "depth.toml").write_text('["settings.cascade_depth"]\nlow = 2\nhigh = 6\n')
+    command = ["sweep", str(trained), "--space", str(trained / "depth.toml"), "--trials", "8"]
+    assert execute([*command, "--on", "slurm", "--tasks", "2"]) == 0
+    job = next(one for one in jobs_of(trained) if one.verb == "sweep")
+    victim = wait_for(
+        lambda: next((s["pid"] for s in job.results().values() if s["state"] == "running"), None), "a task"
+    )
+    storage = trained / "sweeps" / "t" / "depth"
+    wait_for(lambda: len(list(storage.glob("trial_*"))) >= 2, "the first trials")
+    os.kill(victim, signal.SIGKILL)
+    made = wait_for(lambda: finished_sweep(storage), "the end of the sweep", seconds=600)
+    assert len(made["trials"]) == 8 and made["best"] is not None
+    assert len({trial["trial"] for trial in made["trials"]}) == 8
+
+
+def finished_sweep(folder: Path) -> dict | None:
+    """sweep.json once it holds every trial."""
+    file = folder / "sweep.json"
+    block = json.loads(file.read_text()) if file.exists() else None
+    return block if block and len(block["trials"]) >= 8 else None
+
+
 def state_of(study: Path, name: str) -> str:
     return next(row["state"] for row in describe_jobs(study) if row["job"] == name)
 

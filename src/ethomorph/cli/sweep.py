@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ethomorph.cli.cluster import Ask, DryRun, On, Wait, Where, changes, told
 from ethomorph.cli.output import Json, Quiet, print_json, print_table, say, show_warnings_plainly
 
 SHOWN = 12
@@ -23,6 +24,12 @@ def sweep(
     max_minutes: Annotated[float | None, typer.Option("--max-minutes", min=0, help="Bound of each trial.")] = None,
     prune: Annotated[bool, typer.Option("--prune/--no-prune", help="End trials early that fall behind.")] = True,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed tries other settings.")] = 0,
+    shared: Annotated[bool, typer.Option("--shared", help="Other processes work on this sweep too.")] = False,
+    tasks: Annotated[int, typer.Option("--tasks", min=1, help="With --on slurm: trials at the same time.")] = 4,
+    on: On = Where.local,
+    slurm: Ask = None,
+    dry_run: DryRun = False,
+    wait: Wait = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -34,6 +41,14 @@ def sweep(
     Example: `ethomorph sweep wings --space rates.toml --trials 20 --max-minutes 5`
     """
     show_warnings_plainly()
+    if on is Where.slurm:
+        from ethomorph.cluster.sweep import submit_sweep
+
+        job, script = submit_sweep(
+            study, space, trials=trials, task=task, name=name, max_minutes=max_minutes, prune=prune, seed=seed,
+            tasks=tasks, changes=changes(slurm), dry_run=dry_run,
+        )  # fmt: skip
+        raise typer.Exit(told(job, script, study=study, dry_run=dry_run, wait=wait, json=json))
     from ethomorph.workflow.sweep import sweep as run_sweep
 
     found = run_sweep(
@@ -45,6 +60,7 @@ def sweep(
         max_minutes=max_minutes,
         prune=prune,
         seed=seed,
+        shared=shared,
         progress=not quiet,
     )
     if json:
@@ -59,8 +75,8 @@ def sweep(
     if found.best is None:
         say("no trial came out healthy; see the column findings")
     else:
-        changes = " ".join(f"--set {key}={short(value)}" for key, value in found.settings.items())
-        print(f"best: trial {found.best}: {changes}")
+        flags = " ".join(f"--set {key}={short(value)}" for key, value in found.settings.items())
+        print(f"best: trial {found.best}: {flags}")
     print(f"picture: {found.folder / 'sweep.png'}")
 
 

@@ -28,26 +28,39 @@ ATTEMPTS = 3
 
 
 class Command:
-    """A command line as a job: `Command(folder)()`."""
+    """A command line as a job, or one of several tasks that run it: `Command(folder)()`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, task: int = 0) -> None:
+        self.folder, self.task = folder, task
 
     def __call__(self) -> int:
         from ethomorph.cli.app import INTERRUPTED, execute
 
         job = Job.read(self.folder)
-        job.write_result(0, state="running")
+        job.write_result(self.task, state="running")
         said = io.StringIO()
         with notices() as told, contextlib.redirect_stderr(_Both(sys.stderr, said)):
             code = execute(resumed(job))
         last = next((line for line in reversed(said.getvalue().splitlines()) if line.strip()), "")
         if told and code == INTERRUPTED:
-            job.write_result(0, state="queued again", exit=code, said=last)
+            job.write_result(self.task, state="queued again", exit=code, said=last)
             slurm.requeue()
         else:
-            job.write_result(0, state="done" if code == 0 else "failed", exit=code, said=last if code else "")
+            state = "done" if code == 0 else "failed"
+            job.write_result(self.task, state=state, exit=code, said=last if code else "")
         return code
+
+
+class Last:
+    """The command line behind the tasks of a job."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self) -> int:
+        from ethomorph.cli.app import execute
+
+        return execute(Job.read(self.folder).last)
 
 
 class Share:

@@ -30,6 +30,8 @@ class Job:
     folder : ``<study>/jobs/<name>``.
     verb : what was asked for: train, predict, score, sweep, align.
     arguments : the command line that every task runs, without ``ethomorph``; empty for an array over a manifest.
+    last : the command line that runs when all tasks have ended, or empty.
+    copies : tasks that run the same command line.
     slurm_id : the queue's number; None before submission.
     chunks : of an array over a manifest, the numbers of the inputs of each task.
     manifest : the manifest's folder, or None.
@@ -40,6 +42,8 @@ class Job:
     folder: Path
     verb: str
     arguments: list[str] = field(default_factory=list)
+    last: list[str] = field(default_factory=list)
+    copies: int = 1
     slurm_id: str | None = None
     finisher_id: str | None = None
     chunks: list[list[int]] = field(default_factory=list)
@@ -55,7 +59,7 @@ class Job:
 
     @property
     def tasks(self) -> int:
-        return len(self.chunks) or 1
+        return len(self.chunks) or self.copies
 
     @classmethod
     def new(cls, parent: Path, verb: str, **known: Any) -> Job:

@@ -33,8 +33,8 @@ def script(job: Job, resources: SlurmSection, *, dependency: str | None = None) 
     except ImportError:
         raise MissingPart(NEEDED, fix=INSTALL) from None
     arguments = parameters(job, resources, dependency)
-    if len(job.chunks) > 1:
-        arguments["map_count"] = len(job.chunks)
+    if job.tasks > 1:
+        arguments["map_count"] = job.tasks
     command = f"{shlex.quote(sys.executable)} -u -m submitit.core._submit {shlex.quote(str(logs(job)))}"
     return str(submitit_slurm._make_sbatch_string(command, logs(job), **arguments))
 

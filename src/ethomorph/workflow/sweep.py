@@ -10,7 +10,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 PART = "validation"
 PRUNE_AFTER_TRIALS, PRUNE_AFTER_EPOCHS = 4, 2
 PRUNED_BY = "validation_loss"
+LOCKED_S = 60
+"""How long a process waits for the others' writing before it gives up."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,7 @@ def sweep(
     max_minutes: float | None = None,
     prune: bool = True,
     seed: int = 0,
+    shared: bool = False,
     progress: bool = True,
 ) -> Sweep:
     """Try settings of a task until `trials` are done in all, those of earlier calls included.
@@ -72,6 +75,8 @@ def sweep(
     name : the sweep's; the space file's stem where left out.
     max_minutes : bound of each trial.
     prune : end trials early whose validation loss is worse than the median of the others' at the same epoch.
+    shared : other processes work on the same sweep, so what is running elsewhere is left to them; a later call without
+        it makes up for those that were killed.
 
     Raises
     ------
@@ -86,7 +91,9 @@ def sweep(
     place = study.folder / "sweeps" / task_name / (name or Path(space).stem)
     remember_space(place, dimensions)
     direction = "maximize" if opened.higher_is_better else "minimize"
-    storage = f"sqlite:///{(place / 'sweep.sqlite').resolve()}"
+    storage = optuna.storages.RDBStorage(
+        f"sqlite:///{(place / 'sweep.sqlite').resolve()}", engine_kwargs={"connect_args": {"timeout": LOCKED_S}}
+    )
     found = optuna.create_study(
         study_name=task_name,
         storage=storage,
@@ -96,15 +103,22 @@ def sweep(
         if prune
         else optuna.pruners.NopPruner(),
     )
-    take_up_broken_trials(found)
+    if not shared:
+        take_up_broken_trials(found)
     done = len(finished(found))
-    # a resumed sweep must not draw the first trials' settings again
-    found.sampler = optuna.samplers.TPESampler(seed=seed + len(found.trials), n_startup_trials=min(10, trials // 2 + 1))
     trier = Trier(study.folder, task_name, dimensions, place, max_minutes, progress)
-    while len(finished(found)) < trials and not trier.interrupted:
+    while not trier.interrupted:
+        # whoever holds the turn counts and begins a trial, so that several processes never make one too many
+        trier.turn.acquire()
+        if len(finished(found)) + (len(running(found)) if shared else 0) >= trials:
+            trier.turn.release()
+            break
+        # a resumed or a second sampler must not draw the first trials' settings again
+        startup = min(10, trials // 2 + 1)
+        found.sampler = optuna.samplers.TPESampler(seed=seed + len(found.trials), n_startup_trials=startup)
         found.optimize(trier, n_trials=1, catch=(InputError,))
         if progress:
-            trier.say(found.trials[-1], len(finished(found)), trials)
+            trier.say(found.trials[trier.last], len(finished(found)), trials)
     if done >= trials and progress:
         print(f"all {trials} trials had been made; ask for more with a larger number", file=sys.stderr)
     return write_results(found, place, dimensions, opened)
@@ -124,10 +138,14 @@ class Trier:
     ) -> None:
         self.folder, self.task, self.dimensions, self.place = folder, task, dimensions, place
         self.max_minutes, self.progress = max_minutes, progress
-        self.interrupted = False
+        self.interrupted, self.last = False, 0
+        self.turn = Turn(place / ".turn")
 
     def __call__(self, trial: optuna.Trial) -> float:
         import optuna
+
+        self.turn.release()
+        self.last = trial.number
 
         from ethomorph.training.supervision import Supervision
 
@@ -229,6 +247,30 @@ def finished(study: Any) -> list[Any]:
         for trial in study.trials
         if trial.state.name in ("COMPLETE", "PRUNED") or (trial.state.name == "FAIL" and "reason" in trial.user_attrs)
     ]
+
+
+def running(study: Any) -> list[Any]:
+    """Trials that some process is making, or that a kill left so."""
+    return [trial for trial in study.trials if trial.state.name in ("RUNNING", "WAITING")]
+
+
+class Turn:
+    """A lock among processes that share a sweep; the system takes it from a killed one."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.stream: IO[str] | None = None
+
+    def acquire(self) -> None:
+        import fcntl
+
+        self.stream = self.path.open("w")
+        fcntl.flock(self.stream, fcntl.LOCK_EX)
+
+    def release(self) -> None:
+        if self.stream is not None:
+            self.stream.close()
+            self.stream = None
 
 
 def take_up_broken_trials(study: Any) -> None:
