@@ -8,9 +8,9 @@ import numpy as np
 
 from ethomorph.core.grid import Grid
 
-BONE = (0.93, 0.89, 0.80)
+BONE = (0.97, 0.94, 0.88)
 LIGHT = np.array([-0.45, 0.65, -0.62])  # from the upper left, towards the picture
-AMBIENT, SHINE = 0.30, 0.10
+AMBIENT, SHINE = 0.42, 0.08
 MOST_PIXELS = 340
 OVERSAMPLED = 1.6
 
@@ -113,7 +113,7 @@ def render(
     mirrored = 2 * diffuse[:, None] * normal - light
     shade = (AMBIENT + (1 - AMBIENT) * diffuse)[:, None] * color + SHINE * np.clip(-mirrored[:, 2:], 0, 1) ** 12
     far = (deep - deep.min()) / max(1, np.ptp(deep))
-    shade = shade * (1 - 0.30 * far[:, None])
+    shade = shade * (1 - 0.22 * far[:, None])
     rgba = np.zeros((*hit.shape, 4))
     rgba[rows, columns, :3] = np.clip(shade, 0, 1)
     rgba[rows, columns, 3] = 1

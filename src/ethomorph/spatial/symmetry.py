@@ -18,7 +18,9 @@ DIRECTIONS = 26
 SAME_PLANE_DEG = 12.0
 HOPELESS = 1.8
 """A candidate plane this many times less symmetric than the best is not followed."""
-ROUNDS_COARSE, ROUNDS_FINE = 12, 30
+ROUNDS_COARSE, ROUNDS_FINE = 12, 20
+WIDE, NARROW = 0.1, 0.04
+"""Distances, as shares of the cloud's radius, beyond which a mirrored pair has no weight: at first and at last."""
 
 
 @dataclass(frozen=True)
@@ -77,33 +79,50 @@ def symmetry_planes(points: np.ndarray, *, keep: float = KEEP) -> list[Plane]:
 
 
 def refined_plane(points: np.ndarray, plane: Plane, *, keep: float = KEEP) -> Plane:
-    """The plane improved on all points."""
+    """The plane improved on all points; pairs fade out with their distance, so a side that is cut off has no say."""
     from ethomorph.spatial.cloud import thinned
 
     many = thinned(points, FINE_POINTS)
-    return mirrored_icp(many, cKDTree(many), plane.normal, plane.offset, rounds=ROUNDS_FINE, keep=keep)
+    tree = cKDTree(many)
+    radius = float(np.linalg.norm(many - many.mean(axis=0), axis=1).mean())
+    first = mirrored_icp(many, tree, plane.normal, plane.offset, rounds=8, keep=keep)
+    out = first
+    for cutoff in np.geomspace(WIDE, NARROW, ROUNDS_FINE) * radius:
+        distance, partner = tree.query(out.mirrored(many), distance_upper_bound=cutoff)
+        near = np.isfinite(distance)
+        if near.sum() < len(many) // 5:
+            return first
+        p, s = many[near], many[partner[near]]
+        normal, offset = _halving(p, s, (1 - (distance[near] / cutoff) ** 2) ** 2)
+        out = Plane(normal, offset, out.asymmetry)
+    distance = np.sort(tree.query(out.mirrored(many))[0])
+    return Plane(out.normal, out.offset, float(distance[: int(keep * len(many))].mean()))
+
+
+def _halving(p: np.ndarray, s: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, float]:
+    """The plane whose reflection takes points p nearest to points s.
+
+    Its normal is the eigenvector of least eigenvalue of ``sum w ((p - pm)(s - sm)^T + (s - sm)(p - pm)^T)``, and it
+    passes through ``(pm + sm) / 2``.
+    """
+    w = np.full(len(p), 1 / len(p)) if weights is None else weights / weights.sum()
+    pm, sm = w @ p, w @ s
+    cross = ((p - pm) * w[:, None]).T @ (s - sm)
+    normal = np.linalg.eigh(cross + cross.T)[1][:, 0]
+    return normal, float(normal @ (pm + sm) / 2)
 
 
 def mirrored_icp(
     points: np.ndarray, tree: cKDTree, normal: np.ndarray, offset: float, *, rounds: int, keep: float
 ) -> Plane:
-    """Improve a plane: pair each mirrored point with its nearest, keep the nearest share, solve for the plane.
-
-    For pairs (p, s) the reflection of least squares has as normal the eigenvector of least eigenvalue of
-    ``sum (p - pm)(s - sm)^T + (s - sm)(p - pm)^T``, and passes through ``(pm + sm) / 2``.
-    """
+    """Improve a plane: pair each mirrored point with its nearest, keep the nearest share, solve for the plane."""
     count = max(8, int(keep * len(points)))
     plane = Plane(normal / np.linalg.norm(normal), offset, np.inf)
     for _ in range(rounds):
         distance, partner = tree.query(plane.mirrored(points))
         chosen = np.argpartition(distance, count - 1)[:count]
-        p, s = points[chosen], points[partner[chosen]]
-        pm, sm = p.mean(axis=0), s.mean(axis=0)
-        cross = (p - pm).T @ (s - sm)
-        _, vectors = np.linalg.eigh(cross + cross.T)
-        new = vectors[:, 0]
+        new, shift = _halving(points[chosen], points[partner[chosen]])
         moved = angle_deg(new, plane.normal)
-        shift = float(new @ (pm + sm) / 2)
         rest = float(distance[chosen].mean())
         done = moved < 1e-3 and abs(plane.asymmetry - rest) < 1e-6 * max(rest, 1e-9)
         plane = Plane(new, shift, rest)
