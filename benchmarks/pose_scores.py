@@ -29,7 +29,8 @@ for name in sys.argv[2:]:
         voc = one.voc_metrics("oks"); pck = one.voc_metrics("pck"); d = one.distance_metrics(); p = one.pck_metrics()
         v = one.visibility_metrics()
         found[name] = {"mOKS": one.mOKS()["mOKS"], "oks_voc_mAP": voc["oks_voc.mAP"], "oks_voc_mAR": voc["oks_voc.mAR"],
-            "pck_voc_mAP": pck["pck_voc.mAP"], "pck_voc_mAR": pck["pck_voc.mAR"], "dist_mean": d["avg"], "dist_p50": d["p50"],
+            "pck_voc_mAP": pck["pck_voc.mAP"], "pck_voc_mAR": pck["pck_voc.mAR"], "dist_mean": d["avg"],
+            "dist_p50": d["p50"],
             "dist_p95": d["p95"], "mPCK": p["mPCK"], "PCK_5px": p["PCK@5"], "PCK_10px": p["PCK@10"],
             "visibility_precision": v["precision"], "visibility_recall": v["recall"]}
     except Exception as error:

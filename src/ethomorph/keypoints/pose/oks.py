@@ -66,8 +66,9 @@ def average_precision(
     right : (n,) whether each is a true positive; the others are false ones.
     truths : animals that there are.
 
-    >>> average_precision(np.array([0.9, 0.8]), np.array([True, False]), 2)
-    (0.504950495049505, 0.5)
+    >>> precision, recall = average_precision(np.array([0.9, 0.8]), np.array([True, False]), 2)
+    >>> round(precision, 6), recall
+    (0.50495, 0.5)
     """
     if not len(scores) or not truths:
         return 0.0, 0.0
