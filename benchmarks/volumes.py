@@ -37,7 +37,7 @@ CLASSES: dict[str, Any] = {
 
 SPACINGS, UNSEEN_SPACINGS = (0.18, 0.24), (0.15, 0.28)
 PARTS = {"train": (1000, 24), "validation": (2000, 4), "test": (3000, 12), "unseen": (4000, 6)}
-STEPS = 2600
+STEPS = 1800
 
 
 def simulate(work: Path, part: str) -> list[Case]:

@@ -21,7 +21,7 @@ def classes() -> ClassMap:
 
 @pytest.fixture(scope="session")
 def head_cases() -> list[Case]:
-    heads = [simulate_head(seed=s, spacing=0.5 + 0.02 * (s % 3), teeth=20) for s in range(3)]
+    heads = [simulate_head(seed=s, spacing=0.45 + 0.02 * (s % 3), teeth=20) for s in range(3)]
     return [Case(h.name, h.image, h.labels) for h in heads]
 
 

@@ -234,7 +234,7 @@ def _patch(
     pools: list[tuple[int, int, int]] = []
     kernels = [_kernel(size)]
     while len(pools) < MAX_LEVELS - 1:
-        can = (now >= 10) & (size < 2 * size.min() - 1e-9)
+        can = (now >= 9.9) & (size < 2 * size.min() - 1e-9)
         if not can.any():
             break
         factor = np.where(can, 2, 1)

@@ -37,7 +37,7 @@ class SegmenterSettings:
     channels: int = 0
     batch_size: int = 2
     steps: int = 0
-    learning_rate: float = 3e-3
+    learning_rate: float = 1e-2
     weight_decay: float = 1e-2
     averaging: float = 0.995
     foreground: float = 0.67
