@@ -259,7 +259,7 @@ def _kind(path: Path) -> str:
     try:
         if path.is_dir():
             raise ImageError("is a folder", place=path, fix="name a picture in it")
-        with path.open("rb") as stream:
+        with path.open("rb", buffering=0) as stream:
             head = stream.read(132)
     except FileNotFoundError:
         raise ImageError("there is no such file", place=path, fix="check the spelling") from None
@@ -361,7 +361,7 @@ def _deep_png(path: Path, kind: str) -> bool:
     """Whether a PNG has 16 bits a channel: Pillow would squeeze colour to 8."""
     if kind != "png":
         return False
-    with path.open("rb") as stream:
+    with path.open("rb", buffering=0) as stream:
         return stream.read(26)[24:25] == b"\x10"
 
 

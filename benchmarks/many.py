@@ -1,0 +1,179 @@
+"""Prediction over many files: cost against their number, bytes read, and what an array on Slurm adds.
+
+``python -m benchmarks.many [--most 10000]``: about 12 minutes on two slow cores. Small simulated radiographs and small
+regression trees, so that what is measured is the handling of files rather than a network. The Slurm part needs a Slurm
+that `sbatch` reaches and is left out, saying so, where there is none.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.record import Claim, write_result
+from ethomorph.cli.app import execute
+from ethomorph.phantoms.radiograph import simulate_radiographs
+from ethomorph.study.provenance import Stopwatch
+
+SOURCES = 100
+SLURM_FILES = 2000
+SLURM_TASKS = 2
+STUDY = """\
+[study]
+name = "many"
+[split]
+test = 0.2
+validation = 0.0
+[task.t]
+kind = "landmarks"
+labels = "landmarks.tps"
+images = "images"
+method = "ert"
+[task.t.settings]
+cascade_depth = 4
+num_trees_per_cascade_level = 40
+oversampling_amount = 5
+[slurm]
+cpus = 1
+memory_gb = 2
+minutes = 60
+tasks = 2
+"""
+
+
+def make(folder: Path, seed: int) -> tuple[Path, list[Path]]:
+    """A trained run, and pictures to copy."""
+    simulate_radiographs(12, size=(240, 320), seed=seed).write(folder)
+    simulate_radiographs(SOURCES, size=(240, 320), seed=seed + 1).write(folder / "new")
+    (folder / "study.toml").write_text(STUDY)
+    if execute(["train", str(folder), "--run", "r", "--quiet"]) != 0:
+        raise RuntimeError("the small run could not be trained")
+    return folder / "runs" / "t" / "r", sorted((folder / "new" / "images").iterdir())
+
+
+def copies(sources: list[Path], count: int, folder: Path) -> Path:
+    """So many pictures in a folder."""
+    folder.mkdir()
+    for i in range(count):
+        shutil.copy(sources[i % len(sources)], folder / f"{i:06d}.png")
+    return folder
+
+
+def measured(run: Path, pictures: Path, out: Path, *more: str) -> dict[str, float]:
+    """Wall seconds, peak memory in MB and bytes read by one call in a process of its own."""
+    script = (
+        "import resource, sys, time; from pathlib import Path; from ethomorph.cli.app import execute; "
+        "begun = time.monotonic(); code = execute(sys.argv[1:]); seconds = time.monotonic() - begun; "
+        "read = [line.split()[1] for line in Path('/proc/self/io').read_text().splitlines() if line[:5] == 'rchar']; "
+        "print('measured', code, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, *read)"
+    )
+    arguments = ["predict", str(run), str(pictures), "--out", str(out), "--tasks", "1", "--quiet", *more]
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
+    words = next(line.split() for line in done.stdout.splitlines() if line.startswith("measured"))
+    if words[1] != "0":
+        raise RuntimeError(done.stderr[-500:])
+    return {"seconds": float(words[2]), "memory_mb": float(words[3]), "bytes_read": float(words[4])}
+
+
+def growth(run: Path, sources: list[Path], work: Path, most: int) -> dict[int, dict[str, float]]:
+    """Cost of 10, 100, ... files."""
+    found = {}
+    for count in (10**k for k in range(1, len(str(most)))):
+        pictures = copies(sources, count, work / f"p{count}")
+        size = sum(file.stat().st_size for file in pictures.iterdir())
+        found[count] = measured(run, pictures, work / f"{count}.tps") | {"bytes_of_input": size}
+        print(count, found[count], file=sys.stderr, flush=True)
+        shutil.rmtree(pictures)
+    return found
+
+
+def on_slurm(run: Path, sources: list[Path], work: Path) -> dict[str, Any]:
+    """Wall time of an array on this node and of as many local processes, on the same files."""
+    pictures = copies(sources, SLURM_FILES, work / "slurm")
+    times: dict[str, Any] = {"files": SLURM_FILES, "tasks": SLURM_TASKS}
+    for name, more in (("local", []), ("slurm", ["--on", "slurm", "--wait"])):
+        begun = time.monotonic()
+        out = work / f"{name}.tps"
+        arguments = [
+            "predict",
+            str(run),
+            str(pictures),
+            "--out",
+            str(out),
+            "--tasks",
+            str(SLURM_TASKS),
+            "--quiet",
+            *more,
+        ]
+        if execute(arguments) != 0 or not out.exists():
+            raise RuntimeError(f"the prediction by {name} failed")
+        times[name] = time.monotonic() - begun
+    return times
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--most", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    watch = Stopwatch()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch)
+        run, sources = make(work / "study", options.seed)
+        found = growth(run, sources, work, options.most)
+        slurm = on_slurm(run, sources, work) if shutil.which("sbatch") else None
+    path = write_result(
+        "many", claims(found, slurm), seed=options.seed, watch=watch, growth=found,
+        slurm=slurm or "left out: there is no sbatch here",
+    )  # fmt: skip
+    print(path, file=sys.stderr)
+
+
+def claims(found: dict[int, dict[str, float]], slurm: dict[str, Any] | None) -> list[Claim]:
+    """Time and memory against the number of files, bytes read for a byte of input, and Slurm's share."""
+    counts = sorted(found)
+    most, before = counts[-1], counts[-2]
+    big, small = found[most], found[before]
+    # the slopes between the two largest leave out what starting costs
+    exponent = float(np.log10(big["seconds"] / small["seconds"]))
+    memory = big["memory_mb"] / small["memory_mb"]
+    inputs = big["bytes_of_input"] - small["bytes_of_input"]
+    bytes_read = (big["bytes_read"] - small["bytes_read"]) / inputs
+    pace = (big["seconds"] - small["seconds"]) / (most - before)
+    made = [
+        Claim(
+            f"prediction of {most:,} files: time grows as files to the power, from {before:,}",
+            f"{exponent:.2f} ({pace * 1000:.0f} ms a file)", goal="at most 1.1", met=exponent <= 1.1,
+        ),
+        Claim(
+            f"peak memory at {most:,} files against {before:,}", f"{big['memory_mb']:.0f} MB",
+            f"{small['memory_mb']:.0f} MB", ratio=memory, goal="ratio at most 1.2", met=memory <= 1.2,
+        ),
+        Claim(
+            "bytes read for a byte of input", f"{bytes_read:.3f}", goal="at most 1.1", met=bytes_read <= 1.1,
+        ),
+    ]  # fmt: skip
+    if slurm is not None:
+        share = slurm["slurm"] / slurm["local"]
+        made.append(
+            Claim(
+                f"{slurm['files']:,} files as {slurm['tasks']} Slurm tasks on one node against local processes",
+                f"{slurm['slurm']:.0f} s", f"{slurm['local']:.0f} s", ratio=share, goal="ratio at most 1.15",
+                met=share <= 1.15,
+            )
+        )  # fmt: skip
+    return made
+
+
+if __name__ == "__main__":
+    main()
