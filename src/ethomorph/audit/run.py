@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -11,6 +13,9 @@ from ethomorph.audit.check import Check
 from ethomorph.audit.data import PARTS, AuditData, aligned_samples
 from ethomorph.core.landmarks import LandmarkSet
 from ethomorph.training.health import RANK, Finding, Health, Verdict
+
+if TYPE_CHECKING:
+    from ethomorph.study.task import Chapter
 
 
 @dataclass(frozen=True)
@@ -22,11 +27,15 @@ class Audit:
     findings : as in health.json, with no epoch.
     counts : samples, groups, pictures, samples and groups in each part, checks run and skipped.
     data : what was looked at, for drawing.
+    extras : further blocks of audit.json, by key.
+    chapters : draws the room's own chapters of audit.html into a folder; None for the chapter of landmarks.
     """
 
     findings: list[Finding]
     counts: dict[str, Any]
     data: AuditData = field(repr=False, default_factory=AuditData)
+    extras: dict[str, Any] = field(default_factory=dict)
+    chapters: Callable[[Path], list[Chapter]] | None = field(repr=False, default=None)
 
     @property
     def verdict(self) -> Verdict:
@@ -39,6 +48,7 @@ class Audit:
             "verdict": self.verdict,
             "counts": self.counts,
             "findings": [finding.to_dict() for finding in self.findings],
+            **self.extras,
         }
 
 

@@ -152,7 +152,7 @@ class BehaviorClassifier:
             known = codes_of(recording_labels(recording), self.classes_, recording.name)
             chosen = np.flatnonzero(known >= 0)[:: self.settings.stride]
             parts.append((features[chosen], known[chosen]))
-            groups += [recording.group or recording.name] * len(chosen)
+            groups += units_of(recording)[chosen].tolist()
             names += [recording.name] * len(chosen)
         values, codes = (np.concatenate(columns) for columns in zip(*parts, strict=True))
         return values, codes, np.array(groups), names
@@ -351,6 +351,13 @@ class BehaviorClassifier:
 def recording_labels(recording: Recording) -> list[str]:
     """The label of each frame, "" where there is none."""
     return [""] * len(recording) if recording.labels is None else [str(label) for label in recording.labels]
+
+
+def units_of(recording: Recording) -> np.ndarray:
+    """(frames,) the unit of independence of each frame."""
+    if recording.units is not None:
+        return np.asarray(recording.units, dtype=str)
+    return np.full(len(recording), recording.group or recording.name)
 
 
 def classes_in(data: Data) -> list[str]:

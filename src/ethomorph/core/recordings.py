@@ -27,6 +27,8 @@ class Recording:
     confidence : (frames, animals, nodes) in 0..1; None where the tracker gave none.
     nodes, animals : their names.
     labels : (frames,) codes of behaviours, "" where nobody scored the frame; None where nothing is scored.
+    units : (frames,) unit of independence of each frame, where one recording is cut into blocks; None where the
+        whole of it is one unit, its `group`.
     px_per_mm : scale, where it is known.
     attributes : what else is known, text to text.
     notes : what reading decided, one sentence each.
@@ -40,6 +42,7 @@ class Recording:
     group: str = ""
     confidence: np.ndarray | None = None
     labels: np.ndarray | None = None
+    units: np.ndarray | None = None
     px_per_mm: float | None = None
     attributes: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -78,6 +81,7 @@ class Recording:
             points=self.points[here],
             confidence=None if self.confidence is None else self.confidence[here],
             labels=None if self.labels is None else self.labels[here],
+            units=None if self.units is None else self.units[here],
             notes=list(self.notes),
         )
 

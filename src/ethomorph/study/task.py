@@ -23,6 +23,7 @@ ROOMS = {
     "pose": "ethomorph.keypoints.pose.task",
     "identity": "ethomorph.identity.task",
     "segmentation": "ethomorph.volumes.task",
+    "behavior": "ethomorph.behavior.task",
 }
 """The module of each kind; it defines ``TASK``, a subclass of `Task`."""
 

@@ -50,11 +50,13 @@ def audit_study(
             chapters.append(
                 Chapter("Split", [Part(table=describe_split(opened, parts), caption=f"by {study.config.split.by}")])
             )
-        picture = Path(scratch) / "audit.png"
-        draw_audit(audit, picture)
-        chapters.append(
-            Chapter("Pictures", [Part(figure=picture, caption="Missing landmarks, and the samples most worth a look.")])
-        )
+        if getattr(audit, "chapters", None) is not None:
+            chapters += audit.chapters(Path(scratch))
+        else:
+            picture = Path(scratch) / "audit.png"
+            draw_audit(audit, picture)
+            caption = "Missing landmarks, and the samples most worth a look."
+            chapters.append(Chapter("Pictures", [Part(figure=picture, caption=caption)]))
         if notes:
             chapters.append(Chapter("Notes", [Part(text=note) for note in notes]))
         page = write_page(

@@ -3,18 +3,27 @@
 from ethomorph.audit.check import Check
 from ethomorph.audit.checks import (
     balance,
+    class_support,
     copied,
     coverage,
     duplicates,
     group_leakage,
     inside,
+    label_noise,
+    learning_curve,
+    metadata_shortcut,
     missing,
+    near_frames,
     outliers,
     parts,
     pictures,
+    place,
+    prior_shift,
     repeats,
+    sampling,
     scale,
     shared_pictures,
+    time_gap,
 )
 
 CHECKS: list[Check] = [
@@ -31,4 +40,13 @@ CHECKS: list[Check] = [
     scale.CHECK,
     balance.CHECK,
     coverage.CHECK,
+    metadata_shortcut.CHECK,
+    class_support.CHECK,
+    prior_shift.CHECK,
+    time_gap.CHECK,
+    place.CHECK,
+    near_frames.CHECK,
+    label_noise.CHECK,
+    learning_curve.CHECK,
+    sampling.CHECK,
 ]
