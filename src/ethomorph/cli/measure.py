@@ -7,9 +7,12 @@ from typing import Annotated, Literal
 
 import typer
 
+from ethomorph.cli.measure_ct import sections, teeth
 from ethomorph.cli.output import Json, print_json, say_all, show_warnings_plainly
 
 app = typer.Typer(no_args_is_help=True, help="Measure shape, distances, ... into a tidy CSV.")
+app.command()(teeth)
+app.command()(sections)
 
 Labels = Annotated[Path, typer.Argument(help="Landmarks in any format, or a run's predictions.")]
 Images = Annotated[Path | None, typer.Option("--images", help="The folder of the pictures.")]

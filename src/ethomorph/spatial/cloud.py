@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from ethomorph.core.errors import ImageError
@@ -167,6 +169,14 @@ def thinned(points: np.ndarray, count: int, *, seed: int = 0) -> np.ndarray:
     if len(chosen) > count:
         chosen = chosen[np.random.default_rng(seed).permutation(len(chosen))[:count]]
     return chosen
+
+
+def normals_of(points: np.ndarray, tree: Any, *, neighbours: int = 12) -> np.ndarray:
+    """(n, 3) unit normals of a cloud, by the plane through each point's neighbours; signs mean nothing."""
+    _, near = tree.query(points, k=min(neighbours, len(points)))
+    local = points[near] - points[near].mean(axis=1, keepdims=True)
+    _, vectors = np.linalg.eigh(np.einsum("nki,nkj->nij", local, local))
+    return vectors[:, :, 0]
 
 
 def _step(grid: Grid, axis: int) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from ethomorph.core.errors import LabelError
-from ethomorph.spatial.cloud import thinned
+from ethomorph.spatial.cloud import normals_of, thinned
 from ethomorph.spatial.rigid import Kind, applied, fit_map, nearest_rotation, turn_angle_deg
 from ethomorph.spatial.symmetry import Plane
 from ethomorph.spatial.transform import inverted
@@ -23,7 +23,7 @@ COARSE_POINTS, MIDDLE_POINTS, FINE_POINTS = 220, 800, 4000
 KEEP_CLOUD, KEEP_TEMPLATE = 0.55, 0.8
 """Shares of pairs that count: of the specimen, which has an open jaw, a neck and soft parts the template may lack, and
 of the template, of which a crop or damage may leave something out."""
-WIDE, NARROW = 0.12, 0.06
+WIDE, NARROW = 0.12, 0.09
 """Distances, as shares of the template's radius, beyond which a pair has no weight: at first and at last."""
 POLISH_ROUNDS = 30
 POINT_SHARE = 0.05
@@ -184,14 +184,6 @@ def stretched_matrix(turn: np.ndarray, stretch: np.ndarray, shift: np.ndarray) -
     out[:3, :3] = stretch[:, None] * turn
     out[:3, 3] = shift
     return out
-
-
-def normals_of(points: np.ndarray, tree: cKDTree, *, neighbours: int = 12) -> np.ndarray:
-    """(n, 3) unit normals of a cloud, by the plane through each point's neighbours; signs mean nothing."""
-    _, near = tree.query(points, k=min(neighbours, len(points)))
-    local = points[near] - points[near].mean(axis=1, keepdims=True)
-    _, vectors = np.linalg.eigh(np.einsum("nki,nkj->nij", local, local))
-    return vectors[:, :, 0]
 
 
 def _solved(

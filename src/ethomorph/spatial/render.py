@@ -104,7 +104,7 @@ def render(
     rows, columns = np.nonzero(hit)
     deep = depth[rows, columns]
     normal = _normals(seen, deep, rows, columns)
-    inside = (matrix @ np.stack([deep + 1.0, rows, columns]) + offset[:, None]).round().astype(int)
+    inside = (matrix @ np.stack([deep + 0.6, rows, columns]) + offset[:, None]).round().astype(int)
     inside = np.clip(inside, 0, np.array(cut.shape)[:, None] - 1)
     label = _nearest_label(cut)[tuple(inside)]
     color = np.array([(colors or {}).get(int(v), BONE) for v in range(int(cut.max()) + 1)])[label]
@@ -118,7 +118,9 @@ def render(
     rgba[rows, columns, :3] = np.clip(shade, 0, 1)
     rgba[rows, columns, 3] = 1
     rgba = _outlined(rgba, depth, hit)
-    return Picture(rgba, (float(low[0]), float(high[1])), pixel, axes)
+    top, left = int(rows.min()), int(columns.min())
+    rgba = rgba[top : int(rows.max()) + 1, left : int(columns.max()) + 1]
+    return Picture(rgba, (float(low[0]) + left * pixel, float(high[1]) - top * pixel), pixel, axes)
 
 
 def _extent(grid: Grid, axes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

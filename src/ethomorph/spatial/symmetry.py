@@ -18,8 +18,8 @@ DIRECTIONS = 26
 SAME_PLANE_DEG = 12.0
 HOPELESS = 1.8
 """A candidate plane this many times less symmetric than the best is not followed."""
-ROUNDS_COARSE, ROUNDS_FINE = 12, 20
-WIDE, NARROW = 0.1, 0.04
+ROUNDS_COARSE, ROUNDS_FINE = 12, 16
+WIDE, NARROW = 0.1, 0.05
 """Distances, as shares of the cloud's radius, beyond which a mirrored pair has no weight: at first and at last."""
 
 
@@ -79,24 +79,40 @@ def symmetry_planes(points: np.ndarray, *, keep: float = KEEP) -> list[Plane]:
 
 
 def refined_plane(points: np.ndarray, plane: Plane, *, keep: float = KEEP) -> Plane:
-    """The plane improved on all points; pairs fade out with their distance, so a side that is cut off has no say."""
-    from ethomorph.spatial.cloud import thinned
+    """The plane improved on all points, point to plane; pairs fade out with distance, so a side cut off has no say."""
+    from ethomorph.spatial.cloud import normals_of, thinned
 
     many = thinned(points, FINE_POINTS)
     tree = cKDTree(many)
+    normals = normals_of(many, tree)
     radius = float(np.linalg.norm(many - many.mean(axis=0), axis=1).mean())
-    first = mirrored_icp(many, tree, plane.normal, plane.offset, rounds=8, keep=keep)
-    out = first
+    out = mirrored_icp(many, tree, plane.normal, plane.offset, rounds=6, keep=keep)
     for cutoff in np.geomspace(WIDE, NARROW, ROUNDS_FINE) * radius:
         distance, partner = tree.query(out.mirrored(many), distance_upper_bound=cutoff)
         near = np.isfinite(distance)
         if near.sum() < len(many) // 5:
-            return first
-        p, s = many[near], many[partner[near]]
-        normal, offset = _halving(p, s, (1 - (distance[near] / cutoff) ** 2) ** 2)
-        out = Plane(normal, offset, out.asymmetry)
+            break
+        weights = (1 - (distance[near] / cutoff) ** 2) ** 2
+        out = _stepped(out, many[near], many[partner[near]], normals[partner[near]], weights)
     distance = np.sort(tree.query(out.mirrored(many))[0])
     return Plane(out.normal, out.offset, float(distance[: int(keep * len(many))].mean()))
+
+
+def _stepped(plane: Plane, p: np.ndarray, s: np.ndarray, normals: np.ndarray, weights: np.ndarray) -> Plane:
+    """One Gauss-Newton step: turn and shift the plane so that mirrored p come nearer to the surface at s."""
+    across = np.eye(3)[np.abs(plane.normal).argmin()]
+    u = np.cross(plane.normal, across)
+    u /= np.linalg.norm(u)
+    v = np.cross(plane.normal, u)
+    far = p @ plane.normal - plane.offset
+    gap = ((plane.mirrored(p) - s) * normals).sum(axis=1)
+    head_on = normals @ plane.normal
+    columns = [-2 * (far * (normals @ t) + (p @ t) * head_on) for t in (u, v)]
+    rows = np.stack([*columns, 2 * head_on], axis=1)
+    step = np.linalg.lstsq(rows * np.sqrt(weights)[:, None], -gap * np.sqrt(weights), rcond=None)[0]
+    normal = plane.normal + step[0] * u + step[1] * v
+    length = float(np.linalg.norm(normal))
+    return Plane(normal / length, (plane.offset + float(step[2])) / length, plane.asymmetry)
 
 
 def _halving(p: np.ndarray, s: np.ndarray, weights: np.ndarray | None = None) -> tuple[np.ndarray, float]:
