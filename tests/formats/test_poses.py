@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ethomorph.core.errors import FormatError, InputError, LabelError
-from ethomorph.formats.poses import find_films, read_poses, write_poses
+from ethomorph.formats.poses import find_films, read_poses, renamed_videos, write_poses
 from ethomorph.keypoints.pose.table import tables_of
 
 
@@ -109,3 +109,23 @@ def toys():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+def test_labels_on_a_folder_of_pictures_round_trip_as_slp(tmp_path):
+    import cv2
+
+    pictures = tmp_path / "labeled-data" / "mouse"
+    pictures.mkdir(parents=True)
+    rows = ["scorer,me,me", "bodyparts,nose,nose", "coords,x,y"]
+    for i in range(3):
+        cv2.imwrite(str(pictures / f"img{i}.png"), np.zeros((8, 8), np.uint8))
+        rows.append(f"labeled-data/mouse/img{i}.png,{i},{i + 1}")
+    table_path = pictures / "CollectedData_me.csv"
+    table_path.write_text("\n".join(rows) + "\n")
+    labels, _ = read_poses(table_path)
+    films = find_films(labels, table_path)
+    write_poses(renamed_videos(labels, films), tmp_path / "a.slp")
+    again, _ = read_poses(tmp_path / "a.slp")
+    (film,) = find_films(again, tmp_path / "a.slp")
+    assert len(film) == 3 and film.frame(2).shape == (8, 8, 3)
+    assert again.labeled_frames[2].instances[0].numpy().tolist() == [[2.0, 3.0]]

@@ -199,7 +199,10 @@ def labels_of_table(landmarks: LandmarkSet, path: Path) -> sleap_io.Labels:
             for number in set(range(max(there) + 1)) - there:
                 frames[key, number] = sleap_io.LabeledFrame(video, number)
         else:
-            video.backend_metadata.update(type="ImageVideo", filenames=pictures[key])
+            named = pictures[key]
+            video.backend_metadata.update(
+                type="ImageVideo", filename=named[0], filenames=named, shape=None, grayscale=None
+            )
     return sleap_io.Labels(list(frames.values()), list(videos.values()), [skeleton], list(tracks.values()))
 
 
@@ -433,11 +436,22 @@ def with_tracks(labels: sleap_io.Labels) -> tuple[sleap_io.Labels, list[str]]:
     return copied, [f"{loose} instances without a track are numbered within their frame, which is no identity"]
 
 
+def video_named(name: str | list[str]) -> sleap_io.Video:
+    """A video by its path, or by those of its pictures, described so that sleap-io saves and reads it unopened."""
+    import sleap_io
+
+    if isinstance(name, str):
+        return sleap_io.Video(filename=name, open_backend=False)
+    described = {"type": "ImageVideo", "filename": name[0], "filenames": name, "shape": None, "grayscale": None}
+    return sleap_io.Video(filename=name, open_backend=False, backend_metadata=described)
+
+
 def renamed_videos(labels: sleap_io.Labels, films: Iterable[Film]) -> sleap_io.Labels:
     """The labels with each video's name being where its film lies, so that SLEAP opens it."""
     for video, film in zip(labels.videos, films, strict=True):
         if isinstance(film, PictureFilm):
             video.filename = [str(path) for path in film.paths]
+            video.backend_metadata.update(type="ImageVideo", filename=video.filename[0], filenames=video.filename)
         elif hasattr(film, "path"):
             video.filename = str(film.path)
     return labels

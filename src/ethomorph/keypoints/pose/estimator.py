@@ -190,8 +190,7 @@ class PoseEstimator:
 
         For videos of many thousand frames use `tables`, or the command line, which write as they go.
         """
-        import sleap_io
-
+        from ethomorph.formats.poses import video_named
         from ethomorph.formats.video import PictureFilm, open_film
         from ethomorph.keypoints.pose.stream import frame_progress
 
@@ -204,8 +203,7 @@ class PoseEstimator:
         name: Any = (
             [str(p) for p in film.paths] if isinstance(film, PictureFilm) else str(getattr(film, "path", film.name))
         )
-        video = sleap_io.Video(filename=name, open_backend=False)
-        return labels_of([concatenate(tables)], [video], self.scheme_)
+        return labels_of([concatenate(tables)], [video_named(name)], self.scheme_)
 
     def tables(
         self, film: Film, *, start: int = 0, stop: int | None = None, advance: Callable[[int], None] | None = None,

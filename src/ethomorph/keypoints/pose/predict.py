@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ethomorph.core.errors import ImageError
-from ethomorph.formats.poses import WRITERS, read_poses, write_poses
+from ethomorph.formats.poses import WRITERS, read_poses, video_named, write_poses
 from ethomorph.formats.slp_tables import write_slp_tables
 from ethomorph.formats.video import Film, PictureFilm, is_video, open_film
 from ethomorph.keypoints.pose.estimator import PoseEstimator
@@ -43,8 +43,6 @@ def predict_videos(
     ImageError : an unreadable video (unless `skip_bad`), or none at all.
     FormatError : a suffix that no writer knows.
     """
-    import sleap_io
-
     out = Path(out)
     refuse_unknown_suffix(out)
     films, skipped = open_all(inputs, skip_bad)
@@ -60,7 +58,7 @@ def predict_videos(
                 done += table.stop - table.start
         spools.append(spool)
     seconds = time.monotonic() - begun
-    videos = [sleap_io.Video(filename=name_of(film), open_backend=False) for film in films]
+    videos = [video_named(name_of(film)) for film in films]
     tracks: list[str] = []
     plans = []
     for spool in spools:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from ethomorph.core.errors import LabelError, SplitError, StudyError
 from ethomorph.core.files import write_text
-from ethomorph.formats.poses import find_films, read_poses, renamed_videos, write_poses
+from ethomorph.formats.poses import find_films, read_poses, renamed_videos, video_named, write_poses
 from ethomorph.formats.video import Film
 from ethomorph.keypoints.pose.data import LabelledFrame, labelled_frames, refuse_beyond_film, scheme_of
 from ethomorph.keypoints.pose.estimator import PoseEstimator, refuse_untrainable
@@ -186,7 +186,7 @@ class PoseTask(Task):
         from ethomorph.formats.poses import instance_of
 
         skeleton = self.scheme.skeleton()
-        videos = [sleap_io.Video(filename=video.filename, open_backend=False) for video in self.labels.videos]
+        videos = [video_named(video.filename) for video in self.labels.videos]
         made = []
         for frame, row in zip(frames, rows, strict=True):
             animals = [
