@@ -142,6 +142,50 @@ def kinematics(
     _tell(table, notes, out, json)
 
 
+@app.command()
+def bouts(
+    source: Annotated[
+        Path, typer.Argument(help="BORIS project or export, labels frame by frame, or a run's predictions.csv.")
+    ],
+    out: Out = Path("bouts.csv"),
+    budget: Annotated[
+        Path | None, typer.Option("--budget", help="Also write a row a subject and behaviour: counts, shares, latency.")
+    ] = None,
+    transitions: Annotated[Path | None, typer.Option("--transitions", help="Also write what followed what.")] = None,
+    bins: Annotated[Path | None, typer.Option("--bins", help="Also write rates in bins of time.")] = None,
+    bin_s: Annotated[float, typer.Option("--bin-s", min=0.001, help="Length of a bin, s.")] = 60.0,
+    picture: Annotated[Path | None, typer.Option("--picture", help="Also draw the transitions, a PNG.")] = None,
+    fps: Annotated[float | None, typer.Option("--fps", min=0.001, help="Frames a second of a table of frames.")] = None,
+    column: Annotated[str | None, typer.Option("--column", help="The column of labels in a table of frames.")] = None,
+    subject: Annotated[str, typer.Option("--subject", help="Who a table of frames is of.")] = "",
+    out_of_view: Annotated[
+        list[str] | None, typer.Option("--out-of-view", help="A state in which nothing could be seen; may be repeated.")
+    ] = None,
+    ethogram: Annotated[Path | None, typer.Option("--ethogram", help="Say what does not fit this ethogram.")] = None,
+    json: Json = False,
+) -> None:
+    """Bouts, time budgets of observed time, transitions and rates.
+
+    Example: `ethomorph measure bouts session.boris --budget budget.csv --out-of-view hidden`
+    """
+    show_warnings_plainly()
+    from ethomorph.cli.output import print_table
+    from ethomorph.workflow.measure_bouts import measure_bouts
+
+    done = measure_bouts(
+        source, out=out, budget=budget, transitions=transitions, bins=bins, bin_s=bin_s, picture=picture, fps=fps,
+        column=column, group=subject, out_of_view=out_of_view, ethogram=ethogram,
+    )  # fmt: skip
+    if json:
+        shares = done.budget.astype(object).where(done.budget.notna(), None).to_dict("records")
+        print_json({"files": done.files, "bouts": len(done.bouts), "budget": shares, "notes": done.notes})
+        return
+    columns = ["subject", "behavior", "bouts", "rate_per_min", "total_s", "share_of_observed", "mean_s", "latency_s"]
+    print_table(done.budget[columns].map(lambda v: f"{v:.4g}" if isinstance(v, float) and v == v else v))
+    say_all(done.notes)
+    print(out)
+
+
 def _tell(table, notes: list[str], out: Path, json: bool) -> None:  # type: ignore[no-untyped-def]
     if json:
         print_json(

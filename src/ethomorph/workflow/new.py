@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import get_args
 
-from ethomorph.core.errors import StudyError
+from ethomorph.core.errors import SplitError, StudyError
 from ethomorph.core.files import write_text
 from ethomorph.study.config import FILE_NAME, Kind, Study
 from ethomorph.study.task import ROOMS, open_task
@@ -103,6 +103,8 @@ def new_study(
     write_text(file, text)
     try:
         notes = open_task(Study(folder)).warnings
+    except SplitError as error:
+        notes = [f"{error}; then `ethomorph split` shows it"]  # a study that stands, but for its [split]
     except BaseException:
         file.unlink()
         if not was_there:
