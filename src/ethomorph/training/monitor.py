@@ -49,10 +49,9 @@ from ethomorph.training.samples import (
 )
 from ethomorph.training.state import RunState
 from ethomorph.training.stopping import broken_loss
-from ethomorph.training.unit_monitor import UnitMonitor
+from ethomorph.training.unit_monitor import UnitMonitor, look_every
 from ethomorph.training.weights import initial_weights, recurrent_relu
 
-LOOKS = 4  # steps of an epoch whose gradients and updates are measured
 INPUT_SAMPLES = 64  # samples whose input is described
 WRITE_SECONDS = 5.0  # least time between two writings of the files
 
@@ -178,7 +177,7 @@ class HealthMonitor(pl.Callback):
         self, trainer: pl.Trainer, module: pl.LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
         steps = math.ceil(trainer.num_training_batches / self.run.accumulate)
-        if self.run.epoch_step % max(1, steps // LOOKS):
+        if self.run.epoch_step % look_every(steps):
             return
         with torch.no_grad():
             self.look_at_gradients(scaled=trainer.precision == "16-mixed")

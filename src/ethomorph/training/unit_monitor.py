@@ -22,10 +22,10 @@ from ethomorph.training.rows import RowWatch
 from ethomorph.training.state import RunState
 from ethomorph.training.units import UnitRecorder
 
-LOOKS = 4  # training steps of an epoch in which units are watched
+LOOKS, LOOK_SHARE = 4, 1 / 8  # training steps of an epoch that are looked at, and the share of them at most
 START_SAMPLES = 300  # samples before the first step: a unit that fires for one in a hundred shows (3 / 300)
 START_SHARE = 0.1  # of an epoch's batches that the look before the first step may take
-MODE_STEPS = 17  # training steps for each extra forward pass in evaluation mode: about 2 % of their time
+MODE_STEPS = 40  # training steps for each extra forward pass in evaluation mode: under 1 % of their time
 
 
 class UnitMonitor(pl.Callback):
@@ -102,7 +102,7 @@ class UnitMonitor(pl.Callback):
             seldom = self.run.epoch % math.ceil(MODE_STEPS / batches) == 0
             if self.has_batch_norm and seldom and batch_idx + 1 == batches:
                 self.eval_loss = loss_in_eval_mode(module, batch, batch_idx)
-            if not self.run.has_validation or batch_idx % max(1, batches // LOOKS) == 0:
+            if not self.run.has_validation or batch_idx % look_every(batches) == 0:
                 self.training.on(module, groups_of(module, batch))
 
     def on_before_backward(self, trainer: pl.Trainer, module: pl.LightningModule, loss: torch.Tensor) -> None:
@@ -163,6 +163,15 @@ def groups_of(module: Any, batch: Any) -> Any:
     """The group of each sample, where the module says so."""
     own = getattr(module, "groups_of", None)
     return own(batch) if callable(own) else None
+
+
+def look_every(steps: int) -> int:
+    """Steps from one look to the next in an epoch of so many.
+
+    >>> look_every(400), look_every(16), look_every(5)
+    (100, 8, 5)
+    """
+    return max(1, steps // max(1, min(LOOKS, int(LOOK_SHARE * steps))))
 
 
 def start_batches(batch_size: int, train_batches: int) -> int:

@@ -41,7 +41,8 @@ class Tally:
     function: str
     two_sided: bool
     fired: torch.Tensor
-    extremes: list[torch.Tensor]
+    extremes: list[torch.Tensor] = field(default_factory=list)
+    maybe_constant: bool = True
     by_group: dict[int, torch.Tensor] = field(default_factory=dict)
     samples: int = 0
     group_samples: dict[int, int] = field(default_factory=dict)
@@ -51,10 +52,7 @@ class Tally:
         """The counts as plain numbers."""
         rate = self.fired.double() / max(1, self.samples)
         silent = self.fired == 0
-        least, most = torch.stack(self.extremes[::2]), torch.stack(self.extremes[1::2])
-        same = ((most - least) <= SAME * (1 + most.abs())).all(0) & ~silent
-        if self.samples < 2:
-            same = torch.zeros_like(silent)
+        same = self.constant() & ~silent if self.maybe_constant and self.samples > 1 else torch.zeros_like(silent)
         groups = [self.by_group[g] > 0 for g, n in self.group_samples.items() if n >= GROUP_SAMPLES]
         one_group = int((torch.stack(groups).sum(0) == 1).sum()) if len(groups) > 1 else 0
         nearly = (rate < NEARLY) & ~silent if self.samples >= NEARLY_SAMPLES else torch.zeros_like(silent)
@@ -73,6 +71,20 @@ class Tally:
             one_group=one_group,
             which=silent.nonzero().flatten()[:MOST_LISTED].tolist(),
         )
+
+    def add_extremes(self, high: torch.Tensor, low: torch.Tensor) -> None:
+        """Follow each unit's largest and smallest value over samples, until none can be constant any more."""
+        now = [high.amin(0), high.amax(0), low.amin(0), low.amax(0)]
+        if self.extremes:
+            pick = (torch.minimum, torch.maximum, torch.minimum, torch.maximum)
+            now = [choose(a, b) for choose, a, b in zip(pick, self.extremes, now, strict=True)]
+        self.extremes = now
+        self.maybe_constant = self.samples < 2 or bool(self.constant().any())
+
+    def constant(self) -> torch.Tensor:
+        """Which units had the same largest and the same smallest value in every sample so far."""
+        least, most = torch.stack(self.extremes[::2]), torch.stack(self.extremes[1::2])
+        return ((most - least) <= SAME * (1 + most.abs())).all(0)
 
     @property
     def silent(self) -> set[int]:
@@ -185,7 +197,7 @@ class UnitRecorder(TorchFunctionMode):
         if self.axis == -1 and values.ndim > 2:
             values = values.movedim(-1, 1)
         other = tuple(range(2, values.ndim))
-        high, low = (values.amax(other), values.amin(other)) if other else (values, values)
+        high = values.amax(other) if other else values
         below, beyond = opening
         if below is not None and beyond is not None:
             middle, half = (below + beyond) / 2, (beyond - below) / 2
@@ -195,17 +207,13 @@ class UnitRecorder(TorchFunctionMode):
             fired = ~(high <= below) if below is not None else torch.ones_like(high, dtype=torch.bool)
         tally = self.tallies.get(name)
         if tally is None or tally.fired.shape != fired.shape[1:]:
-            start = [torch.full_like(high[0], torch.inf), torch.full_like(high[0], -torch.inf)]
-            tally = Tally(function, beyond is not None, torch.zeros_like(fired[0], dtype=torch.int64), start * 2)
+            tally = Tally(function, beyond is not None, torch.zeros_like(fired[0], dtype=torch.int64))
             tally.zeros = share_in_flat(values, below, beyond)
             self.tallies[name] = tally
         tally.fired = tally.fired + fired.sum(0)
         tally.samples += len(fired)
-        least, most, floor, ceiling = tally.extremes
-        tally.extremes = [
-            torch.minimum(least, high.amin(0)), torch.maximum(most, high.amax(0)),
-            torch.minimum(floor, low.amin(0)), torch.maximum(ceiling, low.amax(0)),
-        ]  # fmt: skip
+        if tally.maybe_constant:
+            tally.add_extremes(high, values.amin(other) if other else values)
         if self.groups is not None and len(self.groups) == len(fired):
             for group in self.groups.unique().tolist():
                 rows = fired[(self.groups == group).to(fired.device)]
