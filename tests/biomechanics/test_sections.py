@@ -71,7 +71,7 @@ def test_a_turned_ellipse_has_its_axes_and_moments(angle):
         found = section_of(section, slicer_compat=compat)
         if compat and abs(angle) < 1:
             continue
-        assert found["Imajor (mm^4)"] == pytest.approx(np.pi * a * b**3 / 4, rel=0.015)
+        assert found["Imajor (mm^4)"] == pytest.approx(np.pi * a * b**3 / 4, rel=0.02)
         assert found["Iminor (mm^4)"] == pytest.approx(np.pi * b * a**3 / 4, rel=0.015)
         off = (found["Theta (deg)"] - 90 - angle + 90) % 180 - 90
         assert abs(off) < 0.7

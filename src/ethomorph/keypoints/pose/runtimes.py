@@ -16,6 +16,7 @@ import torch
 
 from ethomorph.core.errors import InputError, MissingPart
 from ethomorph.core.files import atomic_path
+from ethomorph.core.signal_stack import kept_signal_stack
 from ethomorph.keypoints.pose.networks import PoseNetwork
 
 AGREE_PX = 0.1
@@ -84,7 +85,8 @@ class OpenVinoRunner:
     def __call__(self, pictures: np.ndarray) -> list[torch.Tensor]:
         if pictures.shape not in self.compiled:
             self.model.reshape(list(pictures.shape))
-            self.compiled[pictures.shape] = self.core.compile_model(self.model, "CPU", self.options)
+            with kept_signal_stack():
+                self.compiled[pictures.shape] = self.core.compile_model(self.model, "CPU", self.options)
         found = self.compiled[pictures.shape](pictures)
         return [torch.from_numpy(np.array(found[i])) for i in range(len(found))]
 
