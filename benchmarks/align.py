@@ -21,6 +21,7 @@ from ethomorph.core.files import write_json
 from ethomorph.core.landmarks import LandmarkSet, Specimen
 from ethomorph.core.volume import ScalarVolume
 from ethomorph.phantoms.head import HeadPhantom, simulate_head
+from ethomorph.phantoms.scanner import Scanner
 from ethomorph.spatial.align import HEAD, SCAN, find_alignment
 from ethomorph.spatial.rigid import turn_angle_deg
 from ethomorph.spatial.symmetry import angle_deg
@@ -34,8 +35,11 @@ LIMIT_DEG, LIMIT_VOXELS = 0.5, 0.5
 
 
 def template_of() -> Template:
-    """The mean head in its own frame."""
-    head = simulate_head(seed=TEMPLATE_SEED, spacing=SPACING_MM, rotation=np.eye(3), gape_deg=10, variation=0.0)
+    """The mean head in its own frame, scanned well: many photons, no cupping, no rings."""
+    scanner = Scanner(photons=2000, blur_voxels=0.5, cupping=0.0, rings=0.0, drift=0.0)
+    head = simulate_head(
+        seed=TEMPLATE_SEED, spacing=SPACING_MM, rotation=np.eye(3), gape_deg=10, variation=0.0, scanner=scanner
+    )
     shift = Transform.linear(inverted(head.head_to_lps), SCAN, HEAD)
     made = Template.from_volume(head.image, head.labels)
     points = shift.points(made.points, frame=SCAN)

@@ -38,18 +38,42 @@ def convert(
     grid: Annotated[
         Path | None, typer.Option("--grid", help="Volumes: bring the result onto this volume's grid, by header.")
     ] = None,
+    unit: Annotated[
+        str | None, typer.Option("--unit", help="Surfaces: what one unit of the file is, such as mm.")
+    ] = None,
+    frame: Annotated[
+        Literal["lps", "ras"] | None, typer.Option("--frame", help="Surfaces: their frame, where the file says none.")
+    ] = None,
+    segment: Annotated[
+        str | None, typer.Option("--segment", help="Surfaces: which segment of IN becomes a surface.")
+    ] = None,
+    fill_holes: Annotated[
+        float, typer.Option("--fill-holes", min=0, help="Surfaces: close holes up to this width in mm.")
+    ] = 0.0,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Surfaces: write the part of each voxel that is inside, not labels.")
+    ] = False,
     json: Json = False,
 ) -> None:
-    """Convert landmarks or volumes between any two formats; says what the target cannot hold.
+    """Convert landmarks, volumes or surfaces between any two formats; says what the target cannot hold.
 
     Examples: `ethomorph convert wings.tps wings.xml --images photos`,
-    `ethomorph convert slices/ head.nrrd --spacing 0.02,0.02,0.02 --downsample 2`
+    `ethomorph convert slices/ head.nrrd --spacing 0.02,0.02,0.02 --downsample 2`,
+    `ethomorph convert skull.stl skull.seg.nrrd --grid mri.nrrd --unit mm --frame ras`
     """
     show_warnings_plainly()
+    from ethomorph.formats.mesh import is_mesh
     from ethomorph.formats.registry import convert as convert_file
     from ethomorph.formats.volumes import convert_volume, is_volume, parse_spacing
 
-    if source_format is None and target_format is None and is_volume(source):
+    if is_mesh(source) or is_mesh(target):
+        from ethomorph.workflow.surfaces import convert_surface
+
+        notes = convert_surface(
+            source, target, unit=unit, frame=frame, grid=grid, spacing=parse_spacing(spacing), segment=segment,
+            fill_holes_mm=fill_holes, partial=partial,
+        )  # fmt: skip
+    elif source_format is None and target_format is None and is_volume(source):
         size = parse_spacing(spacing)
         notes = convert_volume(source, target, spacing=size, downsample=downsample, log=log, grid=grid)
     else:

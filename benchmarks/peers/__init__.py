@@ -1,0 +1,1 @@
+"""Programs of other people, each run in an environment of its own."""

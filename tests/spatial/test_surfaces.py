@@ -1,0 +1,135 @@
+"""Surfaces through ``convert``, registration of images, and the traps in published data."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import trimesh
+
+from ethomorph.cli.app import execute
+from ethomorph.core.errors import LabelError
+from ethomorph.core.grid import Grid
+from ethomorph.core.mesh import Mesh
+from ethomorph.core.volume import LabelVolume, ScalarVolume
+from ethomorph.formats.mesh import read_mesh, write_mesh
+from ethomorph.formats.nrrd import write_nrrd
+from ethomorph.formats.volumes import read_image, read_labels
+from ethomorph.phantoms.head import simulate_head
+from ethomorph.spatial.overlap import dice, surface_dice
+from ethomorph.spatial.register import register_elastic, register_linear, start_by_bone
+from ethomorph.spatial.rigid import turn_angle_deg
+from ethomorph.spatial.transform import Transform, Warp, folded_share
+from ethomorph.spatial.traps import size_suspicion
+
+
+def test_surface_to_labels_and_back(tmp_path, capsys):
+    ball = trimesh.creation.icosphere(4, 6.0)
+    write_mesh(Mesh(ball.vertices + [1, 2, 3], ball.faces), tmp_path / "skull.stl")
+    grid = Grid((40, 42, 44), (0.5, 0.5, 0.5), (-10, -8, -7))
+    write_nrrd(ScalarVolume(np.zeros(grid.shape, np.uint8), grid), tmp_path / "mri.nrrd")
+    assert (
+        execute(
+            ["convert", str(tmp_path / "skull.stl"), str(tmp_path / "a.seg.nrrd"), "--grid", str(tmp_path / "mri.nrrd")]
+        )
+        == 2
+    )
+    assert "unit" in capsys.readouterr().err
+    arguments = ["--grid", str(tmp_path / "mri.nrrd"), "--unit", "mm"]
+    assert execute(["convert", str(tmp_path / "skull.stl"), str(tmp_path / "a.seg.nrrd"), *arguments]) == 0
+    labels = read_labels(tmp_path / "a.seg.nrrd")
+    assert labels.names == ["skull"] and labels.grid.is_same(grid)
+    assert labels.mask("skull").sum() * 0.125 == pytest.approx(4 / 3 * np.pi * 216, rel=0.02)
+    assert execute(["convert", str(tmp_path / "skull.stl"), str(tmp_path / "p.nrrd"), *arguments, "--partial"]) == 0
+    assert read_image(tmp_path / "p.nrrd").array.sum() * 0.125 == pytest.approx(4 / 3 * np.pi * 216, rel=0.01)
+    assert execute(["convert", str(tmp_path / "a.seg.nrrd"), str(tmp_path / "b.ply"), "--segment", "skull"]) == 0
+    assert read_mesh(tmp_path / "b.ply", unit="mm").volume_mm3 == pytest.approx(4 / 3 * np.pi * 216, rel=0.03)
+
+
+def test_ct_surfaces_become_labels_of_the_mri_of_the_same_head():
+    """The skull chain: CT found again in the MRI by mutual information, its skull laid on the MRI's voxels."""
+    ct = simulate_head(seed=3, spacing=0.4, pose=0)
+    mri = simulate_head(seed=3, spacing=0.45, pose=0, contrast="mri")
+    turn = np.eye(4)
+    angle = np.deg2rad(7)
+    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    turn[:3, 3] = [0.8, -0.6, 0.5]
+    moved = Transform.linear(turn, "mri", "ct")  # the head lay otherwise in the CT scanner
+    corners = moved.points(ct.image.grid.corners, frame="mri")
+    grid = Grid(
+        tuple(np.ceil(np.ptp(corners, axis=0) / 0.4).astype(int)[::-1] + 1), (0.4,) * 3, tuple(corners.min(axis=0))
+    )
+    scan = moved.image(ct.image, grid, frame="mri", outside=float(np.median(ct.image.array)))
+    found = register_linear(mri.image, scan, Transform.linear(np.eye(4), "ct", "mri"), seed=0)
+    assert turn_angle_deg(found.matrix @ turn) < 1.0
+    points = ct.labels.grid.to_lps(np.argwhere(ct.labels.mask("OtherBone"))[::50, ::-1])
+    there = found.points(moved.points(points, frame="mri"), frame="ct")
+    assert np.linalg.norm(there - points, axis=1).mean() < 0.45
+
+
+def test_elastic_registration_undoes_a_known_bend_and_does_not_fold():
+    from scipy import ndimage
+
+    head = simulate_head(seed=6, spacing=0.4, pose=0, gape_deg=8)
+    grid = head.image.grid
+    rng = np.random.default_rng(0)
+    field = ndimage.gaussian_filter(rng.normal(size=(*grid.shape, 3)), (9, 9, 9, 0))
+    warp = Warp(grid, (2.5 * field / np.abs(field).max()).astype(np.float32))
+    bend = Transform((warp,), "straight", "bent")
+    bent = bend.image(head.image, grid, frame="straight", outside=float(head.image.array.min()))
+    found = register_elastic(bent, head.image, Transform.linear(np.eye(4), "straight", "bent"))
+    bone = head.labels.grid.to_lps(np.argwhere(head.labels.mask("OtherBone"))[::20, ::-1])
+    truth = bend.points(bone, frame="straight")
+    before = np.linalg.norm(truth - bone, axis=1).mean()
+    after = np.linalg.norm(found.points(bone, frame="straight") - truth, axis=1).mean()
+    assert after < 0.5 * before
+    assert folded_share(found.parts[-1]) == 0
+    there = found.points(bone, frame="straight")
+    assert np.abs(found.inverse.points(there, frame="bent") - bone).max() < 0.5 * 0.4  # inverse consistency
+
+
+def test_overlap():
+    a, b = np.zeros((12, 12, 12), bool), np.zeros((12, 12, 12), bool)
+    a[3:9, 3:9, 3:9], b[3:9, 3:9, 4:10] = True, True
+    assert dice(a, b) == pytest.approx(5 / 6)
+    assert surface_dice(a, b, (1, 1, 1), 1.0) == 1
+    assert surface_dice(a, b, (1, 1, 1), 0.5) < 0.8
+    assert dice(~a & a, b & ~b) is None and surface_dice(a, a & ~a, (1, 1, 1), 1.0) == 0
+
+
+def test_a_mouse_atlas_finds_a_strain_that_lies_the_other_way(shared_data):
+    from ethomorph.api import read
+
+    data = shared_data / "mouse-skull-ct"
+    atlas = read_image(data / "atlas/low_res_template_UCHAR.nii.gz")
+    scan = read_image(data / "volumes/BTBR_T_Itpr3tf_j_.nii.gz")
+    start = start_by_bone(atlas, scan, source="scan", target="atlas")
+    assert turn_angle_deg(start.matrix) > 150 and np.linalg.det(start.matrix[:3, :3]) > 0
+    common = np.array([*range(1, 23), 24, 25, *range(27, 34), *range(36, 45), 46, 47, 49, 50, 51]) - 1
+    marks = read(data / "atlas/Skull_LMs.fcsv")[0].points[common]
+    human = read(data / "landmarks/BTBR_T_Itpr3tf_j_.mrk.json")[0].points
+    apart = np.linalg.norm(start.inverse.points(marks, frame="atlas") - human, axis=1)
+    assert apart.mean() < 1.0
+
+
+def test_published_traps_are_caught(shared_data):
+    """Mouse landmarks that say mm and are voxel indices; landmarks of RAS files stand where their LPS twins do."""
+    from ethomorph.api import read
+    from ethomorph.spatial.traps import refuse_elsewhere
+
+    first = sorted((shared_data / "mouse-skull-landmarks/adult_126").glob("*.mrk.json"))[0]
+    points = read(first)[0].points
+    assert "voxel indices" in size_suspicion(points, least_mm=5, most_mm=60)
+    assert size_suspicion(points * 0.01734, least_mm=5, most_mm=60) == ""
+    spacing = 0.01734
+    low, high = (np.abs(points) * spacing).min(axis=0), (np.abs(points) * spacing).max(axis=0)
+    grid = Grid(tuple(np.ceil((high + 1) / spacing / 8).astype(int)[::-1]), (8 * spacing,) * 3)
+    with pytest.raises(LabelError, match="outside of the volume"):
+        refuse_elsewhere(points, grid)
+    assert (low > 0).all()
+
+
+def test_labels_on_another_grid_are_not_paired_by_index():
+    grid = Grid((10, 10, 10), (1, 1, 1))
+    labels = LabelVolume.of(np.ones(grid.shape, np.uint8), grid)
+    moved = Transform.linear(np.eye(4), "a", "b").labels(labels, Grid((5, 5, 5), (2, 2, 2), (0.5,) * 3), frame="a")
+    assert (moved.array == 1).all() and moved.grid.shape == (5, 5, 5)
