@@ -1,7 +1,7 @@
 """Skull, right and left mandible of real mouse heads, scored on strains that training never saw.
 
 Nobody segmented these heads: the atlas is brought to each by a thin-plate spline through its 45 human landmarks, and
-bone above a threshold takes the label of the nearest atlas bone. Scores are agreement with such labels, not with a person.
+bone above a threshold takes the label of the nearest atlas bone. Scores are agreement with such labels, with no person.
 """
 
 from __future__ import annotations

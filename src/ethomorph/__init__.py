@@ -36,47 +36,68 @@ _HOMES = {
     "read_prints": "identity.table",
     "simulate_paws": "phantoms.paws",
     "simulate_prints": "phantoms.prints",
+    "Grid": "core.grid",
+    "LabelVolume": "core.volume",
+    "ScalarVolume": "core.volume",
+    "VolumeSegmenter": "volumes.estimator",
+    "read_volume": "formats.volumes",
+    "read_labels": "formats.volumes",
+    "simulate_head": "phantoms.head",
+    "write_volume": "formats.volumes",
 }
 """Public name to the module that holds it; loaded on first use, so that importing ethomorph costs nothing."""
 
 __all__ = [
+    "Grid",
     "Identifier",
     "InputError",
+    "LabelVolume",
     "LandmarkRegressor",
     "LandmarkSet",
     "Metric",
     "PrintTable",
+    "ScalarVolume",
     "Specimen",
     "Study",
+    "VolumeSegmenter",
     "__version__",
     "identify",
     "measure_prints",
     "read",
+    "read_labels",
     "read_prints",
+    "read_volume",
     "score",
+    "simulate_head",
     "simulate_paws",
     "simulate_prints",
     "simulate_radiographs",
     "split",
     "train",
     "write",
+    "write_volume",
 ]
 
 if TYPE_CHECKING:
     from ethomorph.api import read, score, split, write
     from ethomorph.core.errors import InputError
+    from ethomorph.core.grid import Grid
     from ethomorph.core.landmarks import LandmarkSet, Specimen
     from ethomorph.core.metric import Metric
     from ethomorph.core.prints import PrintTable
+    from ethomorph.core.volume import LabelVolume, ScalarVolume
+    from ethomorph.formats.volumes import read_labels, read_volume, write_volume
     from ethomorph.identity.estimator import Identifier
     from ethomorph.identity.identify import identify
     from ethomorph.identity.table import read_prints
     from ethomorph.identity.variables import measure_prints
     from ethomorph.keypoints.estimator import LandmarkRegressor
+    from ethomorph.phantoms.head import simulate_head
     from ethomorph.phantoms.paws import simulate_paws
     from ethomorph.phantoms.prints import simulate_prints
     from ethomorph.phantoms.radiograph import simulate_radiographs
     from ethomorph.study.config import Study
+    from ethomorph.volumes.estimator import VolumeSegmenter
     from ethomorph.workflow.train import train
 
 

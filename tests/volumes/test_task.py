@@ -110,3 +110,12 @@ def test_a_study_that_makes_no_sense_is_refused_in_one_line(study, tmp_path, cap
     assert execute(["train", str(tmp_path), "--quiet"]) == 2
     told = capfd.readouterr().err.strip()
     assert word in told and len(told.splitlines()) == 1
+
+
+def test_a_study_becomes_a_data_set_of_slices(study, tmp_path):
+    datasets = pytest.importorskip("datasets")
+    code = execute(["convert", str(study / "s"), str(tmp_path / "slices"), "--axis", "x", "--every", "5"])
+    assert code == 0
+    found = datasets.load_from_disk(str(tmp_path / "slices"))
+    assert set(found) == {"train", "validation", "test"}
+    assert execute(["convert", str(study / "s"), str(tmp_path / "slices")]) == 2

@@ -38,6 +38,10 @@ def convert(
     grid: Annotated[
         Path | None, typer.Option("--grid", help="Volumes: bring the result onto this volume's grid, by header.")
     ] = None,
+    axis: Annotated[
+        Literal["z", "y", "x"], typer.Option("--axis", help="A study of volumes to a data set of slices: across which.")
+    ] = "z",
+    every: Annotated[int, typer.Option("--every", min=1, help="Slices: every how many-th one.")] = 1,
     unit: Annotated[
         str | None, typer.Option("--unit", help="Surfaces: what one unit of the file is, such as mm.")
     ] = None,
@@ -59,6 +63,7 @@ def convert(
 
     Examples: `ethomorph convert wings.tps wings.xml --images photos`,
     `ethomorph convert slices/ head.nrrd --spacing 0.02,0.02,0.02 --downsample 2`,
+    `ethomorph convert STUDY slices --axis y` (a Hugging Face data set),
     `ethomorph convert skull.stl skull.seg.nrrd --grid mri.nrrd --unit mm --frame ras`
     """
     show_warnings_plainly()
@@ -66,7 +71,11 @@ def convert(
     from ethomorph.formats.registry import convert as convert_file
     from ethomorph.formats.volumes import convert_volume, is_volume, parse_spacing
 
-    if is_mesh(source) or is_mesh(target):
+    if (source / "study.toml").is_file():
+        from ethomorph.workflow.slices import study_slices
+
+        notes = study_slices(source, target, axis=axis, every=every)
+    elif is_mesh(source) or is_mesh(target):
         from ethomorph.workflow.surfaces import convert_surface
 
         notes = convert_surface(

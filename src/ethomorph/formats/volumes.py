@@ -106,6 +106,15 @@ def read_labels(path: str | Path, *, spacing: Spacing | None = None) -> LabelVol
     return _named(chosen.read_labels, path, spacing=spacing)
 
 
+def read_volume(path: str | Path, *, spacing: Spacing | None = None, **options: Any) -> ScalarVolume | LabelVolume:
+    """Read a volume as what its file says it is: a segmentation where it names segments, else an image."""
+    path = Path(path)
+    chosen = _known(path)
+    if chosen.read is None or _has_names(path, chosen):
+        return read_labels(path, spacing=spacing)
+    return read_image(path, spacing=spacing, **options)
+
+
 def write_volume(volume: ScalarVolume | LabelVolume, path: str | Path, **options: Any) -> list[str]:
     """Write a volume in the format of the name; a name without suffix is a folder of TIFF slices, ``*.dicom`` of DICOM.
 
