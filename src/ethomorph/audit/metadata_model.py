@@ -58,12 +58,19 @@ def metadata_of(samples: pd.DataFrame) -> Metadata:
             if not 2 <= len(values) <= min(MAX_CATEGORIES, max(2, len(samples) // 2)):
                 continue
             column, category = np.where(codes < 0, np.nan, codes).astype(float), True
-        if np.nanmax(column, initial=-np.inf) > np.nanmin(column, initial=np.inf):
+        said_before = any(same_partition(column, other) for other in columns)
+        if not said_before and np.nanmax(column, initial=-np.inf) > np.nanmin(column, initial=np.inf):
             columns.append(column)
             names.append(str(name))
             categories.append(category)
     table = np.column_stack(columns) if columns else np.zeros((len(samples), 0))
     return Metadata(table, names, categories)
+
+
+def same_partition(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two columns divide the samples alike, so that the second says nothing new."""
+    pairs = len(np.unique(np.column_stack([np.nan_to_num(a, nan=-1e9), np.nan_to_num(b, nan=-1e9)]), axis=0))
+    return pairs == len(np.unique(np.nan_to_num(a, nan=-1e9))) == len(np.unique(np.nan_to_num(b, nan=-1e9)))
 
 
 def metadata_probabilities(

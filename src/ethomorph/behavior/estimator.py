@@ -26,6 +26,7 @@ from ethomorph.statistics.calibration import correct_prior_shift
 
 Data = ClipSet | Sequence[Recording]
 FILE, WEIGHTS = "model.toml", "model.safetensors"
+GUARD_S = 1.0  # frames so near to a held-out one do not teach while rounds and strengths are chosen
 
 
 class BehaviorClassifier:
@@ -135,27 +136,29 @@ class BehaviorClassifier:
         found[:, there] = correct_prior_shift(shares, self.taught_[there], prior=self.prior_[there]).probabilities
         return found
 
-    def rows(self, data: Data, *, progress: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str]]:
-        """What ``features`` learns from: (n, features) values, (n,) codes and groups, and the samples' names.
+    def rows(self, data: Data, *, progress: bool = True) -> tuple[Rows, list[str]]:
+        """What ``features`` learns from, and the sample's name of each row.
 
         Frames without a label are left out, and of the others all but every `settings.stride`-th.
         """
         if isinstance(data, ClipSet):
             clips, decoded = self._decoded(data, progress)
             values = self._clip_rows(clips, decoded, progress)
-            return values, clips.codes(self.classes_), np.array(clips.groups), [c.name for c in clips]
-        parts: list[tuple[np.ndarray, np.ndarray]] = []
+            return Rows(values, clips.codes(self.classes_), np.array(clips.groups)), [c.name for c in clips]
+        parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+        begin = 0.0
         groups: list[str] = []
         names: list[str] = []
         for recording in data:
             features, self.names_ = frame_features(recording)
             known = codes_of(recording_labels(recording), self.classes_, recording.name)
             chosen = np.flatnonzero(known >= 0)[:: self.settings.stride]
-            parts.append((features[chosen], known[chosen]))
+            parts.append((features[chosen], known[chosen], begin + chosen / recording.fps))
+            begin += recording.seconds + 2 * GUARD_S
             groups += units_of(recording)[chosen].tolist()
             names += [recording.name] * len(chosen)
-        values, codes = (np.concatenate(columns) for columns in zip(*parts, strict=True))
-        return values, codes, np.array(groups), names
+        values, codes, times = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+        return Rows(values, codes, np.array(groups), times, GUARD_S), names
 
     def save(self, folder: str | Path) -> Path:
         """Write the model as numbers and a readable table; returns the folder."""
@@ -205,15 +208,14 @@ class BehaviorClassifier:
         return model
 
     def _fit_features(self, data: Data, validation: Data | None, progress: bool) -> None:
-        values, codes, groups, _ = self.rows(data, progress=progress)
-        self._take_prior(codes)
+        taught, _ = self.rows(data, progress=progress)
+        self._take_prior(taught.codes)
         held = None
         if validation is not None and len(validation):
-            held_values, held_codes, held_groups, _ = self.rows(validation, progress=progress)
-            held = Rows(held_values, held_codes, held_groups) if len(held_codes) else None
+            held, _ = self.rows(validation, progress=progress)
         chosen = self.settings
         self.features_, self.history_ = fit_features(
-            Rows(values, codes, groups), held, classes=len(self.classes_), settings=chosen.trees,
+            taught, held, classes=len(self.classes_), settings=chosen.trees,
             imbalance=chosen.imbalance, linear_share=chosen.linear_share, seed=self.seed,
         )  # fmt: skip
         model = self.features_

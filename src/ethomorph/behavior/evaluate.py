@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -156,7 +156,8 @@ def add_folds(task: BehaviorTask, model: BehaviorClassifier, block: dict[str, An
     if model.method != "features" or chosen.folds == 0:
         return
     random = task.study.config.split.by == "sample"
-    rows, groups = all_rows(task, model, progress=progress)
+    rows = all_rows(task, model, progress=progress)
+    groups = rows.groups
     if len(np.unique(groups)) < 3:
         return
     seed = task.study.config.split.seed
@@ -166,9 +167,9 @@ def add_folds(task: BehaviorTask, model: BehaviorClassifier, block: dict[str, An
     limit = FOLD_SECONDS if chosen.folds < 0 else None
     for kind, folds in kinds.items():
         found = cross_predict(
-            Rows(rows.values, rows.codes, groups), folds, classes=len(model.classes_), trees=chosen.trees,
+            rows, folds, classes=len(model.classes_), trees=chosen.trees,
             imbalance=chosen.imbalance, linear_share=chosen.linear_share, favour_rare=chosen.favour_rare, seed=seed,
-            time_left_s=limit, keep=guarded(task, groups, folds) if task.blocks is not None else None,
+            time_left_s=limit,
         )  # fmt: skip
         if found is None:
             block["warnings"].append(
@@ -183,33 +184,17 @@ def add_folds(task: BehaviorTask, model: BehaviorClassifier, block: dict[str, An
         block.setdefault("folds", {})[kind] = {"folds": len(np.unique(folds)), "samples": len(folds)}
 
 
-def all_rows(task: BehaviorTask, model: BehaviorClassifier, *, progress: bool) -> tuple[Rows, np.ndarray]:
-    """Every labelled sample of the task as rows, and the animal (or block) that each belongs to."""
-    if task.clips is not None:
-        values, codes, own, names = model.rows(task.clips, progress=progress)
-        place = {name: i for i, name in enumerate(task.samples["sample"])}
-        group = task.samples["group"].to_numpy()
-        by_sample = task.study.config.split.by == "sample"
-        named = own if by_sample and all(own.tolist()) else np.array([group[place[name]] for name in names])
-        return Rows(values, codes, named), named
-    assert task.blocks is not None
-    values, codes, units, _ = model.rows(task.blocks.recordings, progress=progress)
-    return Rows(values, codes, units), units
-
-
-def guarded(task: BehaviorTask, groups: np.ndarray, folds: np.ndarray) -> Any:
-    """Training rows of a fold less those within the guard of its test rows (rows stand in order of time)."""
-    assert task.blocks is not None
-    rates = {recording.fps for recording in task.blocks.recordings}
-    stride = task._classifier(None).settings.stride
-    reach = max(1, round(task.section.guard_s * max(rates) / stride))
-
-    def keep(fold: int, train: np.ndarray) -> np.ndarray:
-        tested = folds == fold
-        near = np.convolve(tested, np.ones(2 * reach + 1), mode="same") > 0
-        return train[~near[train]]
-
-    return keep
+def all_rows(task: BehaviorTask, model: BehaviorClassifier, *, progress: bool) -> Rows:
+    """Every labelled sample of the task as rows, grouped by the animal (or block) that each belongs to."""
+    if task.clips is None:
+        assert task.blocks is not None
+        rows, _ = model.rows(task.blocks.recordings, progress=progress)
+        return replace(rows, guard=task.section.guard_s)
+    rows, names = model.rows(task.clips, progress=progress)
+    if task.study.config.split.by == "sample" and all(rows.groups.tolist()):
+        return rows
+    group = dict(zip(task.samples["sample"], task.samples["group"], strict=True))
+    return replace(rows, groups=np.array([group[name] for name in names]))
 
 
 def _fold_baselines(

@@ -1,7 +1,8 @@
 """The method ``features``: boosted trees blended with a linear model, both as arrays, chosen by groups held out.
 
-How many rounds of trees, how strong the linear model and what share of each: held-out groups decide, never the test
-part. Probabilities are of the classes as they were taught; `estimator` makes them true of nature's.
+How many rounds of trees, how strong the linear model and what share of each: the validation part decides, or inner
+folds of whole groups where there is none; never the test part. Probabilities are of the classes as they were taught;
+`estimator` makes them true of nature's.
 """
 
 from __future__ import annotations
@@ -12,26 +13,49 @@ from typing import Any
 
 import numpy as np
 
-from ethomorph.behavior.boosting import BoostSettings, Trees, fit_trees
+from ethomorph.behavior.boosting import BoostSettings, Trees, fit_trees, softmax, stopping_round
 from ethomorph.behavior.imbalance import Imbalance
 from ethomorph.behavior.linear import STRENGTHS, Linear, fit_linear
 from ethomorph.core.errors import FormatError
+from ethomorph.study.split import fold_parts
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)
-HELD_SHARE = 0.2  # of the groups, where no validation part is given
+INNER_FOLDS = 3  # where no validation part is given
+USUAL_STRENGTH, USUAL_SHARE = 0.03, 0.5  # where there are too few groups to choose by
 FILE = "features.safetensors"
 
 
 @dataclass
 class Rows:
-    """Samples as rows: (n, features) values, (n,) codes, (n,) groups."""
+    """Samples as rows.
+
+    Attributes
+    ----------
+    values, codes, groups : (n, features), (n,) class, (n,) unit of independence.
+    times : (n,) place in time in steps of the data, so that rows of neighbouring frames are known; None where rows are
+        no series.
+    guard : rows so near in time to a held-out one do not teach.
+    """
 
     values: np.ndarray
     codes: np.ndarray
     groups: np.ndarray
+    times: np.ndarray | None = None
+    guard: float = 0.0
 
     def at(self, which: np.ndarray) -> Rows:
-        return Rows(self.values[which], self.codes[which], self.groups[which])
+        times = None if self.times is None else self.times[which]
+        return Rows(self.values[which], self.codes[which], self.groups[which], times, self.guard)
+
+    def apart(self, held: np.ndarray) -> np.ndarray:
+        """(n,) which rows are not held out and not too near to one that is, of a boolean (n,)."""
+        if self.times is None or self.guard <= 0 or not held.any():
+            return ~held
+        ends = np.sort(self.times[held])
+        place = np.searchsorted(ends, self.times)
+        before = np.abs(self.times - ends[np.maximum(place - 1, 0)])
+        after = np.abs(ends[np.minimum(place, len(ends) - 1)] - self.times)
+        return ~held & (np.minimum(before, after) > self.guard)
 
 
 @dataclass
@@ -94,8 +118,8 @@ def fit_features(
 
     Parameters
     ----------
-    validation : decides rounds, strength and share; where it is None a fifth of the training groups does, and then
-        everything is fitted again on all.
+    validation : decides rounds, strength and share; where it is None, `INNER_FOLDS` folds of the training groups do,
+        and then everything is fitted again on all.
 
     Returns
     -------
@@ -103,37 +127,85 @@ def fit_features(
     """
     if validation is not None and len(validation.codes):
         return _fitted(train, validation, classes, settings, imbalance, linear_share, seed)
-    held = held_groups(train.groups, seed)
-    inside = ~held & np.isin(train.codes, np.unique(train.codes))
-    if held.any() and len(np.unique(train.codes[inside])) == len(np.unique(train.codes)):
-        chosen, rows = _fitted(train.at(inside), train.at(held), classes, settings, imbalance, linear_share, seed)
-        rounds = max(1, len(chosen.trees.starts))
-        strength, share = chosen.linear.strength, chosen.share
-    else:  # too few groups to hold any out
-        rounds, strength, share, rows = settings.rounds, 0.03, linear_share if linear_share >= 0 else 0.5, []
-    final, history = _once(train, classes, replace(settings, rounds=rounds), imbalance, strength, share, seed)
-    return final, rows or history
+    folds = inner_folds(train.groups, seed)
+    if folds is None:
+        share = linear_share if linear_share >= 0 else USUAL_SHARE
+        return _once(train, classes, settings, imbalance, USUAL_STRENGTH, share, seed)
+    rounds, strength, share, rows = _chosen(train, folds, classes, settings, imbalance, linear_share, seed)
+    final, _ = _once(train, classes, replace(settings, rounds=rounds), imbalance, strength, share, seed)
+    return final, rows
 
 
-def held_groups(groups: np.ndarray, seed: int) -> np.ndarray:
-    """(n,) whether a sample is held out: about a fifth of the samples, whole groups; none where there is one group."""
-    names, counts = np.unique(groups, return_counts=True)
-    if len(names) < 2:
-        return np.zeros(len(groups), bool)
-    order = np.random.default_rng([seed, 3]).permutation(len(names))
-    reach = np.cumsum(counts[order])
-    taken = order[: max(1, int(np.searchsorted(reach, HELD_SHARE * len(groups))))]
-    return np.isin(groups, names[taken])
+def inner_folds(groups: np.ndarray, seed: int) -> np.ndarray | None:
+    """(n,) fold of each sample, whole groups; None with fewer than three groups."""
+    names = [str(group) for group in groups]
+    if len(set(names)) < INNER_FOLDS:
+        return None
+    return np.array(fold_parts(names, INNER_FOLDS, seed=seed + 3))
 
 
-def _once(
-    train: Rows, classes: int, settings: BoostSettings, imbalance: Imbalance, strength: float, share: float, seed: int,
-    validation: Rows | None = None,
-) -> tuple[FeatureModel, list[dict[str, float]]]:  # fmt: skip
-    picked = imbalance.chosen(train.codes, classes, seed=seed)
-    taught = train.at(picked)
-    weights = imbalance.weights(taught.codes, classes)[taught.codes] if imbalance.class_weights else None
-    there = np.unique(taught.codes)
+def _chosen(
+    train: Rows, folds: np.ndarray, classes: int, settings: BoostSettings, imbalance: Imbalance, linear_share: float,
+    seed: int,
+) -> tuple[int, float, float, list[dict[str, float]]]:  # fmt: skip
+    """Rounds, strength and share with the least loss over all inner folds together, and a row a round."""
+    count = len(train.codes)
+    by_line = np.zeros((len(STRENGTHS), count, classes))
+    by_round = np.zeros((settings.rounds, count))  # probability of the right class
+    by_trees = []
+    judged = np.zeros(count, bool)
+    for fold in np.unique(folds):
+        held = folds == fold
+        taught = _taught(train.at(train.apart(held)), classes, imbalance, seed)
+        there = np.unique(taught.rows.codes)
+        if len(there) < 2:
+            continue
+        test = np.flatnonzero(held & np.isin(train.codes, there))
+        judged[test] = True
+        for k, strength in enumerate(STRENGTHS):
+            model = fit_linear(
+                taught.rows.values, taught.rows.codes, classes=classes, strength=strength, weights=taught.weights
+            )
+            by_line[k, test] = model.probabilities(train.values[test])
+        trees, _ = _trees(taught, classes, settings, seed)
+        for i, scores in enumerate(trees.staged(train.values[test])):
+            by_round[i, test] = softmax(scores)[np.arange(len(test)), train.codes[test]]
+        by_trees.append((test, trees))
+    if not judged.any():
+        share = linear_share if linear_share >= 0 else USUAL_SHARE
+        return settings.rounds, USUAL_STRENGTH, share, []
+    known = np.flatnonzero(judged)
+    losses = -np.log(np.maximum(by_round[:, known], 1e-6)).mean(1)
+    rounds = stopping_round(losses.tolist(), settings.patience)
+    line_losses = [loss_of(one[known], train.codes[known]) for one in by_line]
+    best = int(np.argmin(line_losses))
+    boosted = np.zeros((count, classes))
+    for test, trees in by_trees:
+        boosted[test] = trees.cut(rounds).probabilities(train.values[test])
+    shares = SHARES if linear_share < 0 else (linear_share,)
+    blends = [loss_of((1 - s) * boosted[known] + s * by_line[best, known], train.codes[known]) for s in shares]
+    rows = [{"epoch": i + 1, "validation_loss": float(loss)} for i, loss in enumerate(losses)]
+    return rounds, STRENGTHS[best], shares[int(np.argmin(blends))], rows
+
+
+@dataclass
+class Taught:
+    """Rows as they are taught: some left out or repeated, with a weight each."""
+
+    rows: Rows
+    weights: np.ndarray | None
+
+
+def _taught(rows: Rows, classes: int, imbalance: Imbalance, seed: int) -> Taught:
+    picked = rows.at(imbalance.chosen(rows.codes, classes, seed=seed))
+    weights = imbalance.weights(picked.codes, classes)[picked.codes] if imbalance.class_weights else None
+    return Taught(picked, weights)
+
+
+def _trees(
+    taught: Taught, classes: int, settings: BoostSettings, seed: int, validation: Rows | None = None
+) -> tuple[Trees, list[dict[str, float]]]:
+    there = np.unique(taught.rows.codes)
     place = np.full(classes, -1)
     place[there] = np.arange(len(there))
     held = None
@@ -141,28 +213,39 @@ def _once(
         known = place[validation.codes] >= 0
         held = (validation.values[known], place[validation.codes[known]])
     trees, rows = fit_trees(
-        taught.values, place[taught.codes], classes=len(there), weights=weights, validation=held, settings=settings,
-        seed=seed,
+        taught.rows.values, place[taught.rows.codes], classes=len(there), weights=taught.weights, validation=held,
+        settings=settings, seed=seed,
     )  # fmt: skip
-    linear = fit_linear(taught.values, taught.codes, classes=classes, strength=strength, weights=weights)
-    return FeatureModel(spread_out(trees, there, classes), linear, share), rows
+    return spread_out(trees, there, classes), rows
+
+
+def _once(
+    train: Rows, classes: int, settings: BoostSettings, imbalance: Imbalance, strength: float, share: float, seed: int,
+) -> tuple[FeatureModel, list[dict[str, float]]]:  # fmt: skip
+    taught = _taught(train, classes, imbalance, seed)
+    trees, rows = _trees(taught, classes, settings, seed)
+    linear = fit_linear(
+        taught.rows.values, taught.rows.codes, classes=classes, strength=strength, weights=taught.weights
+    )
+    return FeatureModel(trees, linear, share), rows
 
 
 def _fitted(
     train: Rows, validation: Rows, classes: int, settings: BoostSettings, imbalance: Imbalance, linear_share: float,
     seed: int,
 ) -> tuple[FeatureModel, list[dict[str, float]]]:  # fmt: skip
-    model, rows = _once(train, classes, settings, imbalance, STRENGTHS[0], 0.5, seed, validation)
-    picked = imbalance.chosen(train.codes, classes, seed=seed)
-    taught = train.at(picked)
-    weights = imbalance.weights(taught.codes, classes)[taught.codes] if imbalance.class_weights else None
-    tried = [fit_linear(taught.values, taught.codes, classes=classes, strength=s, weights=weights) for s in STRENGTHS]
+    taught = _taught(train, classes, imbalance, seed)
+    trees, rows = _trees(taught, classes, settings, seed, validation)
+    tried = [
+        fit_linear(taught.rows.values, taught.rows.codes, classes=classes, strength=s, weights=taught.weights)
+        for s in STRENGTHS
+    ]
     losses = [loss_of(one.probabilities(validation.values), validation.codes) for one in tried]
     linear = tried[int(np.argmin(losses))]
-    by_trees, by_line = model.trees.probabilities(validation.values), linear.probabilities(validation.values)
+    by_trees, by_line = trees.probabilities(validation.values), linear.probabilities(validation.values)
     shares = SHARES if linear_share < 0 else (linear_share,)
     blends = [loss_of((1 - s) * by_trees + s * by_line, validation.codes) for s in shares]
-    return FeatureModel(model.trees, linear, shares[int(np.argmin(blends))]), rows
+    return FeatureModel(trees, linear, shares[int(np.argmin(blends))]), rows
 
 
 def loss_of(probabilities: np.ndarray, codes: np.ndarray) -> float:

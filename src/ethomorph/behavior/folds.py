@@ -7,7 +7,7 @@ the caller's decision to pay.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -39,23 +39,20 @@ def cross_predict(
     favour_rare: float = 0.0,
     seed: int = 0,
     time_left_s: float | None = None,
-    keep: Callable[[int, np.ndarray], np.ndarray] | None = None,
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """(n, classes) probabilities and (n,) decisions of the method ``features``, each fold predicted from the others.
 
     Parameters
     ----------
     time_left_s : None comes back where the first fold says that all would take longer.
-    keep : of a fold and the training rows, those that may teach it, such as all outside a guard.
     """
     probabilities = np.zeros((len(rows.codes), classes))
     codes = np.zeros(len(rows.codes), int)
     every = np.unique(folds)
     started = time.monotonic()
     for done, fold in enumerate(every):
-        test, train = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
-        if keep is not None:
-            train = keep(int(fold), train)
+        held = folds == fold
+        test, train = np.flatnonzero(held), np.flatnonzero(rows.apart(held))
         model, _ = fit_features(
             rows.at(train), None, classes=classes, settings=trees, imbalance=imbalance, linear_share=linear_share,
             seed=seed,
