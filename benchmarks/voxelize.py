@@ -42,7 +42,7 @@ def volumes(rng: np.random.Generator) -> dict[str, float]:
         expected = np.zeros(grid.shape, bool)
         expected[low[2] : high[2], low[1] : high[1], low[0] : high[0]] = True
         wrong += int((voxelize(box_mesh(tuple(low), tuple(high)), grid) != expected).sum())
-    return worst | {"box_voxels_wrong": wrong}
+    return {name: float(value) for name, value in worst.items()} | {"box_voxels_wrong": wrong}
 
 
 def large(rng: np.random.Generator) -> dict[str, Any]:

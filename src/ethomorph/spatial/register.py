@@ -17,7 +17,7 @@ from ethomorph.spatial.cloud import bone_points, bone_threshold
 from ethomorph.spatial.pose import find_poses
 from ethomorph.spatial.rigid import nearest_rotation
 from ethomorph.spatial.symmetry import symmetry_planes
-from ethomorph.spatial.transform import Transform, Warp, inverted
+from ethomorph.spatial.transform import Transform, Warp, folded_share, inverted
 
 Kind = Literal["rigid", "similarity", "affine"]
 Metric = Literal["mutual_information", "correlation"]
@@ -27,6 +27,7 @@ BINS = 40
 ELASTIC_LEVELS = ((4, 60), (2, 50), (1, 20))
 """Shrink factor and rounds of each level of demons."""
 FIELD_BLUR, UPDATE_BLUR = 1.5, 1.0
+UNFOLDING_VOXELS = (0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 3.0)
 
 
 def register_linear(
@@ -103,8 +104,20 @@ def register_elastic(
     grid = Grid(
         field.GetSize()[::-1], field.GetSpacing(), field.GetOrigin(), tuple(np.reshape(field.GetDirection(), (3, 3)))
     )
-    warp = Warp(grid, sitk.GetArrayFromImage(field).astype(np.float32), backward=True)
+    warp = unfolded(Warp(grid, sitk.GetArrayFromImage(field).astype(np.float32), backward=True))
     return Transform((start.matrix, warp), start.source, start.target)
+
+
+def unfolded(warp: Warp) -> Warp:
+    """The warp smoothed by as little as it takes until space is nowhere turned inside out."""
+    from scipy import ndimage
+
+    for blur in UNFOLDING_VOXELS:
+        if folded_share(warp) == 0:
+            return warp
+        smooth = np.stack([ndimage.gaussian_filter(warp.mm[..., a], blur) for a in range(3)], axis=-1)
+        warp = Warp(warp.grid, smooth, warp.backward)
+    return warp
 
 
 def start_by_bone(

@@ -35,7 +35,7 @@ def refuse_elsewhere(points: np.ndarray, grid: Grid, *, place: str = "") -> None
         f"landmarks lie outside of the volume: they reach from ({_three(low)}) to ({_three(high)}) mm, the volume from "
         f"({_three(grid.corners.min(axis=0))}) to ({_three(grid.corners.max(axis=0))}) mm LPS",
         place=place,
-        fix=f"they would lie inside if they were {', or '.join(fitting)}" if fitting else "give the landmarks of this volume",
+        fix=f"they would lie inside if they were {', or '.join(fitting)}" if fitting else "give this volume's landmarks",
     )
 
 
