@@ -201,7 +201,7 @@ def test_bad_input_ends_with_two_and_one_line(run, study, arguments, said, capsy
 
 def test_a_failure_of_ours_is_one_and_shows_no_traceback(monkeypatch, study, capsys):
     monkeypatch.delenv("ETHOMORPH_DEBUG", raising=False)
-    monkeypatch.setattr("ethomorph.study.split.assign_parts", None)
+    monkeypatch.setattr("ethomorph.study.task.assign_parts", None)
     assert execute(["split", str(study)]) == 1
     said = capsys.readouterr().err
     assert "internal failure" in said

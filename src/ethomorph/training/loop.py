@@ -153,6 +153,9 @@ def one_go(
         return False
     finally:
         show.close()
+    if run.interrupt and not run.stop:  # between two epochs, where no step was left to notice it
+        reason = f"stopped by {run.interrupt} after epoch {run.epoch}; the run can be resumed"
+        run.stop, run.stop_reason = "interrupt", reason
     if not run.stop:
         run.stop, run.stop_reason = "epochs", f"all {settings.max_epochs} epochs were done"
     return True
