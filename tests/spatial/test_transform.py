@@ -14,7 +14,7 @@ from ethomorph.core.grid import Grid
 from ethomorph.core.landmarks import LandmarkSet, Specimen
 from ethomorph.core.mesh import box_mesh
 from ethomorph.core.volume import LabelVolume, ScalarVolume
-from ethomorph.formats.itk_transform import read_transform, write_transform
+from ethomorph.formats.itk_transform import _tfm, read_transform, write_transform
 from ethomorph.spatial.transform import FrameError, Transform, Warp, folded_share
 
 
@@ -80,6 +80,45 @@ def test_a_known_voxel_lands_where_its_point_lands():
     labels = transform.labels(LabelVolume.of((array > 0).astype(np.uint8), source), target, frame="scan")
     centre = [axis[labels.array > 0].mean() for axis in np.indices(target.shape)[::-1]]
     assert np.abs(centre - target.to_index(place)).max() < 0.5
+
+
+def forgets_the_inverse(patch):
+    patch.setattr("ethomorph.spatial.transform.inverted", lambda matrix: matrix)
+
+
+def multiplies_in_the_wrong_order(patch):
+    def merged(parts):
+        whole = np.eye(4)
+        for part in parts:
+            whole = whole @ part
+        yield whole
+
+    patch.setattr("ethomorph.spatial.transform._merged", merged)
+
+
+def composes_in_the_wrong_order(patch):
+    def outer_first(self, inner):
+        return Transform((*self.parts, *inner.parts), inner.source, self.target)
+
+    patch.setattr(Transform, "__matmul__", outer_first)
+
+
+def writes_the_file_the_other_way(patch):
+    patch.setattr("ethomorph.formats.itk_transform._tfm", lambda m, a, b, tfm=_tfm: tfm(np.linalg.inv(m), a, b))
+
+
+@pytest.mark.parametrize("fault", [forgets_the_inverse, multiplies_in_the_wrong_order, composes_in_the_wrong_order])
+def test_the_test_above_would_notice(fault, monkeypatch):
+    """Order or inverse swapped: the voxel is not found where its point is."""
+    fault(monkeypatch)
+    with pytest.raises((AssertionError, ValueError)):
+        test_a_known_voxel_lands_where_its_point_lands()
+
+
+def test_a_file_written_the_other_way_would_be_noticed(tmp_path, monkeypatch):
+    writes_the_file_the_other_way(monkeypatch)
+    with pytest.raises(AssertionError):
+        test_itk_files_round_trip_and_mean_from_parent(tmp_path, ".tfm")
 
 
 def test_linear_resampling_equals_itk():

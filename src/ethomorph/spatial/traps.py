@@ -31,11 +31,12 @@ def refuse_elsewhere(points: np.ndarray, grid: Grid, *, place: str = "") -> None
     }
     fitting = [words for words, moved in readings.items() if share_inside(moved, grid) >= 0.9]
     low, high = points.min(axis=0), points.max(axis=0)
+    likely = f"they would lie inside if they were {', or '.join(fitting)}"
     raise LabelError(
         f"landmarks lie outside of the volume: they reach from ({_three(low)}) to ({_three(high)}) mm, the volume from "
         f"({_three(grid.corners.min(axis=0))}) to ({_three(grid.corners.max(axis=0))}) mm LPS",
         place=place,
-        fix=f"they would lie inside if they were {', or '.join(fitting)}" if fitting else "give this volume's landmarks",
+        fix=likely if fitting else "give the landmarks of this volume",
     )
 
 
