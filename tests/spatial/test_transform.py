@@ -69,7 +69,8 @@ def test_a_known_voxel_lands_where_its_point_lands():
     transform = Transform.linear(rigid(2, 3), "table", "head") @ Transform.linear(rigid(3, 3), "scan", "table")
     array = np.zeros(source.shape, np.float32)
     array[12, 20, 9] = 1
-    place = transform.points(source.to_lps([9, 20, 12]), frame="scan")
+    place = (rigid(2, 3) @ rigid(3, 3) @ source.matrix @ [9, 20, 12, 1])[:3]  # by hand: first inner, then outer
+    assert np.allclose(transform.points(source.to_lps([9, 20, 12]), frame="scan"), place)
     target = Grid((41, 41, 41), (0.3,) * 3, tuple(place - 6.13))
     image = transform.image(ScalarVolume(array, source), target, frame="scan")
     found = np.array(np.unravel_index(image.array.argmax(), target.shape))[::-1]
