@@ -14,7 +14,7 @@ from ethomorph.core.errors import ImageError, LabelError, StudyError
 from ethomorph.core.recordings import Recording
 from ethomorph.phantoms.arena import simulate_arena
 
-QUICK = {"frames": 12, "side_px": 48, "trees": {"rounds": 20}}
+QUICK = {"frames": 12, "side_px": 48, "trees": {"rounds": 10}}
 TINY = {"frames": 8, "side_px": 32, "network": {"epochs": 2, "width": 0.25, "batch_size": 8}}
 
 
@@ -123,6 +123,23 @@ def test_measured_signals_need_no_video():
         settings = {"trees": {"rounds": 8}, "network": {"epochs": 8, "width": 0.5}}
         model = BehaviorClassifier(method=method, settings=settings).fit(clips, progress=False)
         assert model.predict(clips).labels == clips.labels
+
+
+def test_features_are_computed_once(clips, tmp_path, monkeypatch):
+    from ethomorph.behavior import estimator
+
+    some = clips.subset(range(12))
+    settings = QUICK | {"trees": {"rounds": 2}}
+    first = BehaviorClassifier(settings=settings, cache=tmp_path).fit(some, progress=False)
+    values, _ = first.rows(some, progress=False)
+    monkeypatch.setattr(estimator, "clip_signals", lambda *_: pytest.fail("computed again"))
+    again, _ = first.rows(some.subset([5, 3]), progress=False)
+    assert np.array_equal(again.values, values.values[[5, 3]])
+    (file,) = tmp_path.glob("*/features.json")
+    file.write_text(file.read_text().replace('"version": 1', '"version": 0'))
+    monkeypatch.undo()
+    fresh, _ = first.rows(some.subset([5, 3]), progress=False)
+    assert np.array_equal(fresh.values, values.values[[5, 3]])
 
 
 def test_what_cannot_work_is_refused(clips, tmp_path):

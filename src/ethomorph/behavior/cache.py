@@ -83,8 +83,7 @@ def refuse_bad(clips: ClipSet, decoded: Decoded) -> None:
 def _cached(clips: ClipSet, canvas: Canvas, folder: Path, workers: int, progress: bool) -> Decoded:
     """The cache holds its clips in the order in which they came; a clip is known by its file and stretch."""
     keys = [key_of(clip) for clip in clips]
-    described = json.dumps(asdict(canvas), sort_keys=True)
-    place = folder / hashlib.sha256(described.encode()).hexdigest()[:12]
+    place = folder_of(folder, canvas)
     index_file, frames_file = place / "index.json", place / "frames.npy"
     index: dict[str, int] = {}
     bad: dict[str, str] = {}
@@ -128,6 +127,12 @@ class Rows:
 
     def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> np.ndarray:
         return self.whole[self.order[index]]
+
+
+def folder_of(folder: Path, canvas: Canvas) -> Path:
+    """Where a cache keeps what belongs to a canvas."""
+    described = json.dumps(asdict(canvas), sort_keys=True)
+    return folder / hashlib.sha256(described.encode()).hexdigest()[:12]
 
 
 def key_of(clip: Clip) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from ethomorph.behavior import cache as clip_cache
+from ethomorph.behavior.feature_cache import cached_features
 from ethomorph.behavior.feature_model import FeatureModel, Rows, fit_features
 from ethomorph.behavior.imbalance import natural_prior
 from ethomorph.behavior.kinematics import frame_features, pose_signals
@@ -269,9 +270,19 @@ class BehaviorClassifier:
         return data.subset(good), clip_cache.Rows(decoded.frames, np.array(good))
 
     def _clip_rows(self, clips: ClipSet, frames: Any, progress: bool) -> np.ndarray:
-        signals = self._clip_signals(clips, frames, progress)
-        self.names_ = clip_feature_names(signals[0]) if signals else []
-        return np.stack([clip_features(one) for one in signals]) if signals else np.zeros((0, 0))
+        def compute(which: list[int]) -> tuple[np.ndarray, list[str]]:
+            some = frames if frames is None else clip_cache.Rows(frames, np.array(which, int))
+            signals = self._clip_signals(clips.subset(which), some, progress)
+            if not signals:
+                return np.zeros((0, 0), np.float32), []
+            return np.stack([clip_features(one) for one in signals]), clip_feature_names(signals[0])
+
+        if frames is None or self.canvas_ is None:
+            values, self.names_ = compute(list(range(len(clips))))
+        else:
+            folder = Path(self.cache) if self.cache else None
+            values, self.names_ = cached_features(clips, self.canvas_, folder, compute)
+        return values
 
     def _clip_signals(self, clips: ClipSet, frames: Any, progress: bool) -> list[Signals]:
         from rich.console import Console
