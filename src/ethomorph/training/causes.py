@@ -47,6 +47,11 @@ def not_scaled(evidence: Evidence, finding: Finding) -> bool:
     return not seen.samples or abs(seen.mean) > 0.5 or not 0.5 < seen.std < 2.0
 
 
+def continuous(evidence: Evidence, finding: Finding) -> bool:
+    """Whether the targets are continuous."""
+    return evidence.targets.samples > 0
+
+
 def stopped_early(evidence: Evidence, finding: Finding) -> bool:
     return evidence.stop == "early"
 
@@ -148,7 +153,7 @@ CAUSES = (
     ),
     Cause(
         "target_scale", "the targets are far from mean 0 and spread 1",
-        (Mark("target_scale", 8), Mark("dead_units", 0.5), Mark("initial_loss", 0.5)),
+        (Mark("target_scale", 8), Mark("dead_units", 0.5, continuous), Mark("initial_loss", 0.5, continuous)),
         "scale the targets on the training part and invert predictions", remedies=("scaled_targets",),
     ),
     Cause(
