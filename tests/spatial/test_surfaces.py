@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import trimesh
+from scipy.spatial.transform import Rotation
 
 from ethomorph.cli.app import execute
 from ethomorph.core.errors import LabelError
@@ -17,7 +18,8 @@ from ethomorph.formats.volumes import read_image, read_labels
 from ethomorph.phantoms.head import simulate_head
 from ethomorph.spatial.overlap import dice, surface_dice
 from ethomorph.spatial.register import register_elastic, register_linear, start_by_bone
-from ethomorph.spatial.rigid import turn_angle_deg
+from ethomorph.spatial.rigid import applied, turn_angle_deg
+from ethomorph.spatial.surface_icp import register_piece, surface_distance
 from ethomorph.spatial.transform import Transform, Warp, folded_share
 from ethomorph.spatial.traps import size_suspicion
 
@@ -85,6 +87,28 @@ def test_elastic_registration_undoes_a_known_bend_and_does_not_fold():
     assert folded_share(found.parts[-1]) == 0
     there = found.points(bone, frame="straight")
     assert np.abs(found.inverse.points(there, frame="bent") - bone).max() < 0.5 * 0.4  # inverse consistency
+
+
+def test_a_bone_finds_its_own_piece_and_another_persons(shared_data):
+    """A piece cut from the bone itself, turned: found to a fraction of a millimetre. A piece of another bone: near."""
+    whole = read_mesh(shared_data / "humerus-meshes/O35_M_humerus_source.stl", unit="mm", frame="lps")
+    along = (whole.vertices - whole.vertices.mean(axis=0)) @ np.linalg.svd(
+        whole.vertices - whole.vertices.mean(axis=0), full_matrices=False
+    )[2][0]
+    kept = (along > np.quantile(along, 0.35)) & (along < np.quantile(along, 0.75))
+    faces = whole.faces[kept[whole.faces].all(axis=1)]
+    used = np.unique(faces)
+    turn = np.eye(4)
+    turn[:3, :3] = Rotation.from_euler("xyz", [120, -50, 200], degrees=True).as_matrix()
+    turn[:3, 3] = [40, -70, 15]
+    piece = Mesh(applied(turn, whole.vertices[used]), np.searchsorted(used, faces))
+    found = register_piece(whole, piece)
+    assert turn_angle_deg(found.transform.matrix, turn) < 0.2
+    assert np.abs(found.transform.points(whole.vertices[used], frame="whole") - piece.vertices).max() < 0.5
+    other = read_mesh(shared_data / "humerus-meshes/U35_F_humerus_partial_target.stl", unit="mm", frame="lps")
+    fit = register_piece(whole, other, scaled=True)
+    assert not fit.is_tie and 0.75 < np.cbrt(np.linalg.det(fit.transform.matrix[:3, :3])) < 1
+    assert surface_distance(other.vertices, fit.transform.mesh(whole, frame="whole")).mean() < 1.2
 
 
 def test_overlap():

@@ -70,7 +70,7 @@ def check_alignment(
     transform = of(reference)
     rng = np.random.default_rng(seed)
     grid = _grid_of(transform, reference, image)
-    still = transform.image(image, grid, frame=SCAN)
+    still = transform.image(image, grid, frame=SCAN, outside=air_of(image))
     still_labels = None if labels is None else transform.labels(labels, grid, frame=SCAN)
     rows: list[dict[str, Any]] = []
     worst, worst_turn = None, -1.0
@@ -116,9 +116,8 @@ def turned(
     low = corners.min(axis=0)
     counts = np.ceil(np.ptp(corners, axis=0) / step).astype(int) + 1
     grid = Grid(tuple(counts[::-1]), (step,) * 3, tuple(low))
-    air = float(np.percentile(np.asarray(image.array).ravel()[:: max(1, image.grid.voxels // 100_000)], 1))
     return (
-        turn.image(image, grid, frame=SCAN, outside=air),
+        turn.image(image, grid, frame=SCAN, outside=air_of(image)),
         None if labels is None else turn.labels(labels, grid, frame=SCAN),
         None if landmarks is None else turn.landmarks(landmarks, frame=SCAN),
     )
@@ -126,7 +125,12 @@ def turned(
 
 def back_image(back: Transform, placed: ScalarVolume, grid: Grid) -> ScalarVolume:
     """The turned scan in the head frame."""
-    return back.image(placed, grid, frame=SCAN)
+    return back.image(placed, grid, frame=SCAN, outside=air_of(placed))
+
+
+def air_of(image: ScalarVolume) -> float:
+    """The grey value that stands for nothing: the lowest percent."""
+    return float(np.percentile(np.asarray(image.array).ravel()[:: max(1, image.grid.voxels // 100_000)], 1))
 
 
 def round_trips(

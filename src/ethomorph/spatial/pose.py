@@ -25,7 +25,7 @@ KEEP_CLOUD, KEEP_TEMPLATE = 0.55, 0.8
 of the template, of which a crop or damage may leave something out."""
 WIDE, NARROW = 0.12, 0.09
 """Distances, as shares of the template's radius, beyond which a pair has no weight: at first and at last."""
-POLISH_ROUNDS = 30
+POLISH_ROUNDS = 24
 POINT_SHARE = 0.05
 """Weight of distances between points beside those along normals; it keeps smooth parts from sliding."""
 MOST_BEND = 0.15
@@ -66,7 +66,7 @@ def find_poses(points: np.ndarray, template: np.ndarray, planes: list[Plane]) ->
     chosen = _distinct(sorted(rough, key=lambda pose: pose.residual), 6)
     trial = _Fit(points, template, MIDDLE_POINTS)
     better = [trial.improved(pose.matrix, "similarity", 25) for pose in chosen]
-    chosen = _distinct(sorted(better, key=lambda pose: pose.residual), 3)
+    chosen = _distinct(sorted(better, key=lambda pose: pose.residual), 2)
     trial = _Fit(points, template, FINE_POINTS)
     best = []
     for pose in chosen:

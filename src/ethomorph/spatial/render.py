@@ -11,8 +11,8 @@ from ethomorph.core.grid import Grid
 BONE = (0.97, 0.94, 0.88)
 LIGHT = np.array([-0.45, 0.65, -0.62])  # from the upper left, towards the picture
 AMBIENT, SHINE = 0.42, 0.08
-MOST_PIXELS = 340
-OVERSAMPLED = 1.6
+MOST_PIXELS = 260
+OVERSAMPLED = 3.0
 
 
 @dataclass(frozen=True)
