@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ethomorph.study.task import Chapter
 
 
+KINDS = {"landmarks", "classes"}
+"""What a data set is of. Checks of another kind do not concern it, and are not listed as skipped."""
+
+
 @dataclass(frozen=True)
 class Audit:
     """What the checks found, the gravest first.
@@ -25,7 +29,8 @@ class Audit:
     Attributes
     ----------
     findings : as in health.json, with no epoch.
-    counts : samples, groups, pictures, samples and groups in each part, checks run and skipped.
+    counts : samples, groups, pictures, samples and groups in each part, checks run, and those of this kind of data that
+        were skipped with what they lacked.
     data : what was looked at, for drawing.
     extras : further blocks of audit.json, by key.
     chapters : draws the room's own chapters of audit.html into a folder; None for the chapter of landmarks.
@@ -101,5 +106,6 @@ def _counts(data: AuditData, asked: list[Check], able: list[Check]) -> dict[str,
         of = {part: {g for g, p in zip(data.groups, data.parts, strict=True) if p == part} for part in PARTS}
         counts["parts"] = {part: {"samples": data.parts.count(part), "groups": len(of[part])} for part in PARTS}
     counts["checks"] = len(able)
-    counts["skipped"] = {check.name: sorted(check.needs - data.provides) for check in asked if check not in able}
+    lacking = {check.name: check.needs - data.provides for check in asked if check not in able}
+    counts["skipped"] = {name: sorted(missing) for name, missing in lacking.items() if not missing & KINDS}
     return counts
