@@ -8,7 +8,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
 from ethomorph.behavior.boosting import BoostSettings, fit_trees, stopping_round, taken
-from ethomorph.behavior.feature_model import FeatureModel, Rows, fit_features, inner_folds
+from ethomorph.behavior.feature_model import FeatureModel, Rows, fit_features, inner_folds, spread_out
 from ethomorph.behavior.imbalance import Imbalance
 from ethomorph.behavior.linear import fit_linear
 from ethomorph.core.errors import FormatError
@@ -89,6 +89,16 @@ def test_a_model_comes_back_from_its_folder(tmp_path, missing):
     assert np.allclose(again.probabilities(values).sum(1), 1)
     if missing is not None:
         assert again.probabilities(values)[:, missing].max() < 1e-6
+
+
+def test_cut_trees_of_an_absent_class():
+    values, codes, _ = toy(4)
+    keep = codes != 2
+    trees, _ = fit_trees(values[keep], np.unique(codes[keep], return_inverse=True)[1], classes=3, settings=SMALL)
+    spread = spread_out(trees, np.array([0, 1, 3]), 4)
+    for rounds in (1, 5, 12):
+        said, plain = spread.cut(rounds).probabilities(values), trees.cut(rounds).probabilities(values)
+        assert np.allclose(said[:, [0, 1, 3]], plain, atol=1e-9) and said[:, 2].max() < 1e-9
 
 
 def test_a_damaged_file_is_refused(tmp_path):

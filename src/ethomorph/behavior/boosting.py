@@ -73,9 +73,11 @@ class Trees:
 
     def cut(self, rounds: int) -> Trees:
         """The ensemble's first rounds."""
-        starts = self.starts[:rounds]
-        end = int(self.starts[rounds].min()) if rounds < len(self.starts) else len(self.nodes)
-        return Trees(self.nodes[:end], starts, self.baseline, self.classes, self.gain)
+        if rounds >= len(self.starts):
+            return self
+        following = self.starts[rounds]
+        end = int(following[following > 0].min())  # 0 is the empty tree of a class that was never taught
+        return Trees(self.nodes[:end], self.starts[:rounds], self.baseline, self.classes, self.gain)
 
     def _tree(self, values: np.ndarray, start: int) -> np.ndarray:
         feature, threshold = self.nodes[:, 0], self.nodes[:, 1]

@@ -13,6 +13,7 @@ import numpy as np
 
 from ethomorph.audit.classes import ClassFacts
 from ethomorph.audit.curve import Curve, learning_curve
+from ethomorph.audit.datasheet import read_answers
 from ethomorph.audit.pictures import perceptual_hash
 from ethomorph.audit.run import Audit, run_audit
 from ethomorph.audit.shortcut import Shortcut, measure_shortcut
@@ -74,7 +75,10 @@ def class_facts(task: BehaviorTask, *, progress: bool) -> ClassFacts:
     if clips.clips and parse_name(clips[0].name):
         seconds = CLIP_SECONDS
     second = np.array([clip.attributes.get("second_label", "") for clip in clips])
-    facts = ClassFacts(table, task.classes, animal=animal, seconds=seconds, second_labels=second, seed=seed)
+    said = read_answers(task.study.folder)
+    facts = ClassFacts(
+        table, task.classes, animal=animal, seconds=seconds, second_labels=second, seed=seed, design=said
+    )
     looked = clips.has_signals or all(clip.path is not None for clip in clips)
     if not looked or len(clips) > MOST:
         return facts

@@ -1,7 +1,7 @@
 """Features of clips kept beside their decoded frames, so that no clip is looked at twice by the same code.
 
-A row belongs to a clip's file and stretch, to the canvas, and to `VERSION`, which whoever changes what features mean has
-to raise.
+A row belongs to a clip's file and stretch, to the canvas, and to `VERSION`, which is raised whenever features change
+their meaning.
 """
 
 from __future__ import annotations

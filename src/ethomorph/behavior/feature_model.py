@@ -257,13 +257,11 @@ def spread_out(trees: Trees, there: np.ndarray, classes: int) -> Trees:
     """Trees of the classes that occur as trees of all: an absent class gets a score that is never highest."""
     if len(there) == classes:
         return trees
-    rounds = len(trees.starts)
-    stump = len(trees.nodes)
-    nodes = np.vstack([trees.nodes, [[-1, 0, 0, 0, 0, 0]]])
-    starts = np.full((rounds, classes), stump)
+    nodes = np.vstack([[[-1, 0, 0, 0, 0, 0]], trees.nodes])
+    starts = np.zeros((len(trees.starts), classes), int)
     baseline = np.full(classes, -30.0)
     columns = there if trees.starts.shape[1] == len(there) else there[1:]
-    starts[:, columns] = trees.starts
+    starts[:, columns] = trees.starts + 1
     baseline[columns] = trees.baseline
     if len(columns) < len(there):
         baseline[there[0]] = 0.0

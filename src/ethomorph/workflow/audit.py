@@ -20,7 +20,7 @@ from ethomorph.workflow.train import describe_split, split_task
 def audit_study(
     folder: str | Path, *, task: str | None = None, out: str | Path | None = None, progress: bool = True
 ) -> tuple[dict[str, Any], dict[str, Path]]:
-    """Run every check that fits the task.
+    """Run every check that fits the task, and write ``datasheet.md`` and ``croissant.json`` beside what it found.
 
     Returns
     -------
@@ -30,6 +30,7 @@ def audit_study(
     ------
     InputError : the study or its labels cannot be read. Unreadable images are findings, not errors.
     """
+    from ethomorph.audit.datasheet import MEDIA, QUESTIONS, read_answers, write_croissant, write_datasheet
     from ethomorph.audit.draw import draw_audit
 
     study = Study(folder)
@@ -43,6 +44,16 @@ def audit_study(
     audit = opened.audit(parts, progress=progress)
     result = audit.to_dict() | {"task": opened.name, "notes": notes}
     target = Path(out) if out is not None else study.folder
+    answers = read_answers(study.folder)
+    tables = [path for path in dict.fromkeys(opened.inputs) if path.suffix.lower() in MEDIA]
+    name = study.config.study.name
+    still_open = write_datasheet(
+        target / "datasheet.md", name=name, samples=opened.samples, answers=answers, findings=result["findings"]
+    )
+    write_croissant(
+        target / "croissant.json", name=name, files=tables, folder=study.folder, samples=opened.samples, answers=answers
+    )
+    result["datasheet"] = {"questions": len(QUESTIONS), "open": still_open}
     write_json(target / "audit.json", result)
     with tempfile.TemporaryDirectory() as scratch:
         chapters = [Chapter("Findings", [findings_part(result["findings"], none="Nothing to object to.")])]

@@ -44,7 +44,7 @@ def run(data: AuditData) -> list[Finding]:
                 found("thin_stratum", "warning", f"{column}: from one animal only: {listed(lone)}",
                       causes=("few animals of that kind",), remedy="record more of them, or leave them out of claims")
             )  # fmt: skip
-    if not facts.design.get("sampling"):
+    if not facts.design.get("sampling"):  # an answer in datasheet.toml
         findings.append(
             found(
                 "sampling_unknown", "info",
