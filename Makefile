@@ -26,7 +26,7 @@ demo: install
 	$(RUN)/ethomorph demo --out demo
 
 test: install
-	$(RUN)/python -m pytest
+	$(RUN)/python -m pytest -n 2
 
 test-slurm: install
 	tests/cluster/install-slurm.sh
