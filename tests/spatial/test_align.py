@@ -39,7 +39,8 @@ def template() -> Template:
     shift = Transform.linear(inverted(head.head_to_lps), SCAN, HEAD)
     made = Template.from_volume(head.image, head.labels)
     marks = {n: shift.points(p, frame=SCAN) for n, p in head.landmarks.items() if fixed(n)}
-    return Template(shift.points(made.points, frame=SCAN), marks)
+    points = shift.points(made.points, frame=SCAN)
+    return Template(points, marks, np.array([points.min(axis=0), points.max(axis=0)]))
 
 
 @pytest.fixture(scope="module")
@@ -269,3 +270,27 @@ def test_the_verb(tmp_path, head, template):
     refused = json.loads((tmp_path / "no" / "align.json").read_text())
     assert refused["status"] == "refused" and refused["matrix_lps"] is None and "up from down" in refused["reason"]
     assert not (tmp_path / "no" / "skull_head.nrrd").exists()
+
+
+def test_bone_behind_the_head_is_cut_off(head, template):
+    """A spine behind the head does not tilt it, and is not part of the head-only volume."""
+    grid = head.image.grid
+    truth = inverted(head.head_to_lps)
+    back = truth[1, :3]
+    end = head.landmarks["occipital"] - back * 0.5
+    far = end + back * 14
+    low, high = np.minimum(grid.corners.min(axis=0), far - 3), np.maximum(grid.corners.max(axis=0), far + 3)
+    wide = Grid(tuple(np.ceil((high - low) / SPACING).astype(int)[::-1] + 1), (SPACING,) * 3, tuple(low))
+    image = Transform.linear(np.eye(4), "a", "b").image(
+        head.image, wide, frame="a", outside=float(head.image.array.min())
+    )
+    z, y, x = np.indices(wide.shape)
+    world = wide.to_lps(np.stack([x, y, z], axis=-1))
+    along = np.clip((world - end) @ back, 0, 14)
+    spine = np.linalg.norm(world - end - along[..., None] * back, axis=-1) < 1.2
+    image.array[spine] = head.image.array.max() * 0.8
+    found = find_alignment(image, template=template)
+    assert turn_angle_deg(of(found).matrix, truth) < 2
+    _, cut = laid_out(found, image)
+    assert any("behind the head" in note for note in found.notes)
+    assert cut.size_mm[1] < 0.85 * np.ptp(found.transform.points(found.points, frame=SCAN)[:, 1])

@@ -20,9 +20,10 @@ from ethomorph.core.volume import LabelVolume, ScalarVolume
 from ethomorph.spatial.anatomy import LandmarkPose, pose_by_pairs, pose_by_reference
 from ethomorph.spatial.cloud import bone_points, is_lower_jaw, mask_points, segments_mask
 from ethomorph.spatial.pose import TIE, Pose, find_poses, frame_matrix, head_matrix
+from ethomorph.spatial.rigid import applied
 from ethomorph.spatial.symmetry import Plane, plane_stability_deg, refined_plane, symmetry_planes
 from ethomorph.spatial.template import Template, named_points
-from ethomorph.spatial.transform import Transform
+from ethomorph.spatial.transform import Transform, inverted
 from ethomorph.spatial.traps import refuse_elsewhere
 
 Method = Literal["auto", "landmarks", "template", "symmetry"]
@@ -32,6 +33,8 @@ UNLIKE = 0.075
 UNSTABLE_DEG = 1.0
 SLENDER = 1.15
 MARGIN_VOXELS = 3
+BODY_SHARE = 0.02
+"""Bone behind the template's head beyond this share is body, and cut off."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Alignment:
     notes : what had to be decided, one sentence each.
     plane : the mid-sagittal plane in the scan, where it was looked for.
     points : (n, 3) bone in the scan, LPS mm.
+    back_mm : y in the head frame where the template's head ends; bone behind it is neck and body.
     """
 
     transform: Transform | None
@@ -65,6 +69,7 @@ class Alignment:
     notes: list[str] = field(default_factory=list)
     plane: Plane | None = None
     points: np.ndarray | None = None
+    back_mm: float | None = None
 
     @property
     def refused(self) -> bool:
@@ -105,7 +110,7 @@ def find_alignment(
     if landmarks is not None:
         refuse_elsewhere(np.array(list(named.values())).reshape(-1, 3), image.grid, place=landmarks.source)
     chosen = _chosen(method, named, template, anchors)
-    points = _bone(image, labels, threshold, seed)
+    points = bone_cloud(image, labels, threshold, seed)
     notes: list[str] = []
     try:
         if chosen == "landmarks":
@@ -133,6 +138,8 @@ def laid_out(
     step = spacing or min(image.grid.spacing)
     assert alignment.points is not None
     placed = transform.points(alignment.points, frame=SCAN)
+    if alignment.back_mm is not None:
+        placed = placed[placed[:, 1] <= alignment.back_mm]
     low, high = placed.min(axis=0) - margin * step, placed.max(axis=0) + margin * step
     counts = np.ceil((high - low) / step).astype(int) + 1
     grid = Grid(tuple(counts[::-1]), (step,) * 3, tuple(low))
@@ -177,7 +184,8 @@ def _chosen(
     return method
 
 
-def _bone(image: ScalarVolume, labels: LabelVolume | None, threshold: float | None, seed: int) -> np.ndarray:
+def bone_cloud(image: ScalarVolume, labels: LabelVolume | None, threshold: float | None, seed: int = 0) -> np.ndarray:
+    """(n, 3) LPS mm on bone: of the segments that are bone, else above the threshold."""
     if labels is not None:
         mask = segments_mask(labels)
         if mask is not None and mask.any():
@@ -236,7 +244,23 @@ def _by_template(points: np.ndarray, planes: list[Plane], template: Template, no
         if second is not None
         else Metric.missing("no other pose came near"),
     }
-    return Alignment(transform, "template", checks=checks, notes=notes, plane=plane, points=points)
+    behind = _end_of_head(best, transform, template)
+    body = float((transform.points(points, frame=SCAN)[:, 1] > behind).mean())
+    if body > BODY_SHARE:
+        notes.append(f"{100 * body:.0f} % of the bone lies behind the head and was cut off")
+    return Alignment(
+        transform, "template", checks=checks, notes=notes, plane=plane, points=points,
+        back_mm=behind if body > BODY_SHARE else None,
+    )  # fmt: skip
+
+
+def _end_of_head(pose: Pose, transform: Transform, template: Template) -> float:
+    """y in the head frame where the template's head ends, brought to the specimen's size, and a tenth more."""
+    corners = np.array(
+        [[x, y, z] for x in template.box_mm[:, 0] for y in template.box_mm[:, 1] for z in template.box_mm[:, 2]]
+    )
+    y = transform.points(applied(inverted(pose.matrix), corners), frame=SCAN)[:, 1]
+    return float(y.max() + 0.1 * np.ptp(y))
 
 
 def _by_symmetry(

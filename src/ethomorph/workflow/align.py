@@ -106,7 +106,7 @@ def given_alignment(
 ) -> Any:
     """An alignment from transform files: composed first, so that the scan is resampled once."""
     from ethomorph.formats.itk_transform import read_transform
-    from ethomorph.spatial.align import HEAD, SCAN, Alignment, _bone
+    from ethomorph.spatial.align import HEAD, SCAN, Alignment, bone_cloud
 
     frames = [SCAN, *(f"step_{n}" for n in range(1, len(transforms))), HEAD]
     chain = None
@@ -114,7 +114,7 @@ def given_alignment(
         step = read_transform(path, source=source, target=target)
         chain = step if chain is None else step @ chain
     notes = [f"{len(transforms)} given transforms were composed and the scan resampled once"]
-    return Alignment(chain, "given", notes=notes, points=_bone(image, labels, threshold, 0))
+    return Alignment(chain, "given", notes=notes, points=bone_cloud(image, labels, threshold))
 
 
 def _write_aligned(
