@@ -202,4 +202,6 @@ def test_more_animals_help_where_animals_differ():
 
 def test_checks_of_classes_are_left_out_where_there_are_none():
     audit = run_audit(None, samples=table()[["sample", "group"]], images=False)
-    assert {"class_support", "metadata_shortcut", "label_noise"} <= set(audit.counts["skipped"])
+    assert not {"class_support", "label_noise"} & set(audit.counts["skipped"]) and not audit.findings
+    labelled = run_audit(None, samples=table(), images=False, facts={"classes": facts_of(table())})
+    assert {"no_observer_agreement", "strata_unknown"} <= {f.rule for f in labelled.findings}
