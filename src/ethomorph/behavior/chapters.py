@@ -67,7 +67,7 @@ def classes_chapter(scores: dict[str, Any], predictions: pd.DataFrame, folder: P
         Part(
             title="Calibration",
             figure=draw_calibration(np.clip(confidence, 0, 1), right, folder / "calibration.png"),
-            caption="Ten bins of equal count, on groups that training never saw. Below the dashed line a model is "
+            caption="Bins of equal count, on groups that training never saw. Below the dashed line a model is "
             "surer than it is right.",
         )
     )

@@ -40,24 +40,25 @@ def draw_confusion(table: np.ndarray, classes: Sequence[str], path: Path) -> Pat
             colour = "white" if share[i, j] > 0.55 else INK
             ax.text(j, i, f"{100 * share[i, j]:.0f}", ha="center", va="center", fontsize=7.5, color=colour)
     bar = fig.colorbar(image, ax=ax, shrink=0.7, pad=0.02)
-    bar.set_label("share of the true class, %")
-    bar.set_ticks([0, 0.5, 1], labels=["0", "50", "100"])
+    bar.set_label("share of the true class, %", fontsize=8)
+    bar.set_ticks([0, 0.5, 1], labels=["0", "50", "100"], fontsize=8)
     bar.outline.set_visible(False)
     return save(fig, path)
 
 
 def draw_calibration(confidence: np.ndarray, right: np.ndarray, path: Path) -> Path:
     """Hit rate against stated confidence, in bins of equal count, above how often each confidence was stated."""
-    rows = reliability_table(confidence, right, bins=10, adaptive=True)
-    fig, (ax, below) = figure(rows=2, width=3.9, height=4.2, height_ratios=[3, 1], sharex=True)
+    bins = int(np.clip(len(confidence) // 20, 3, 10))
+    rows = reliability_table(confidence, right, bins=bins, adaptive=True)
+    fig, (ax, below) = figure(rows=2, width=4.4, height=4.4, height_ratios=[3.2, 1])
     ax.plot([0, 1], [0, 1], color="#8a94a0", lw=1, ls=(0, (4, 3)))
-    ax.plot([r.confidence for r in rows], [r.accuracy for r in rows], marker="o", ms=4, color=PALETTE[0])
     for row in rows:
-        ax.plot([row.confidence] * 2, [row.confidence, row.accuracy], color=PALETTE[1], lw=1, alpha=0.7)
-    ax.set(ylabel="share that was right", xlim=(0, 1), ylim=(0, 1), title="Confidence and hit rate")
-    ax.set_aspect("equal", adjustable="box")
-    below.hist(confidence, bins=np.linspace(0, 1, 21), color=PALETTE[0], alpha=0.8)
-    below.set(xlabel="stated probability of the predicted class", ylabel="number")
+        ax.plot([row.confidence] * 2, [row.confidence, row.accuracy], color=PALETTE[1], lw=1.2, alpha=0.6)
+    ax.plot([r.confidence for r in rows], [r.accuracy for r in rows], marker="o", ms=4.5, color=PALETTE[0])
+    ax.set(ylabel="share that was right", xlim=(0, 1), ylim=(0, 1.03))
+    ax.set_xticklabels([])
+    below.hist(confidence, bins=list(np.linspace(0, 1, 21)), color=PALETTE[0], alpha=0.8)
+    below.set(xlabel="stated probability of the predicted class", ylabel="number", xlim=(0, 1))
     return save(fig, path)
 
 
@@ -154,7 +155,9 @@ def draw_transitions(counts: np.ndarray, names: Sequence[str], path: Path) -> Pa
     for i, j in np.ndindex(*table.shape):
         if table[i, j]:
             ax.scatter(j, i, s=420 * table[i, j] / table.max(), color=PALETTE[0], alpha=0.25 + 0.75 * share[i, j], lw=0)
-            ax.text(j, i, f"{100 * share[i, j]:.0f}", ha="center", va="center", fontsize=7, color=INK)
+            dark = table[i, j] > 0.4 * table.max() and share[i, j] > 0.4
+            colour = "white" if dark else INK
+            ax.text(j, i, f"{100 * share[i, j]:.0f}", ha="center", va="center", fontsize=7, color=colour)
     labels = [name.replace("_", " ") for name in names]
     ax.set_xticks(range(len(names)), labels, rotation=40, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(len(names)), labels)
