@@ -36,6 +36,7 @@ from ethomorph.training.targets import TargetScaler
 from ethomorph.training.unit_monitor import UnitMonitor
 
 SEEDS = range(5)
+SOUND = 0.75  # accuracy, variance explained or Dice from which a run counts as healthy
 Data = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -152,8 +153,8 @@ def healthy_runs() -> dict[str, Callable[[int], tuple[Module, Data, Data, dict[s
 
     def masks(seed: int) -> tuple[Module, Data, Data, dict[str, Any]]:
         net = nn.Sequential(
-            nn.Conv2d(1, 12, 3, padding=1), nn.ReLU(), nn.Conv2d(12, 12, 3, padding=1), nn.ReLU(),
-            nn.Conv2d(12, 1, 3, padding=1),
+            nn.Conv2d(1, 12, 3, padding=1), nn.BatchNorm2d(12), nn.ReLU(), nn.Conv2d(12, 12, 3, padding=1),
+            nn.BatchNorm2d(12), nn.ReLU(), nn.Conv2d(12, 1, 3, padding=1),
         )  # fmt: skip
         return Module(net, "mask"), spots(400, seed), spots(150, seed + 99), {"learning_rate": 2e-3, "max_epochs": 16}
 
@@ -178,7 +179,7 @@ def trained(module: Module, train: Data, validation: Data, seed: int, **options:
 @torch.no_grad()
 def quality(module: Module, data: Data) -> float:
     """Whether a run is sound, by a measure that the doctor does not use: right answers, variance explained, or Dice."""
-    out, goal = module.net(data[0]), data[1]
+    out, goal = module.eval().net(data[0]), data[1]
     if module.kind == "classes":
         return float((out.argmax(1) == goal).float().mean())
     if module.kind == "mask":
@@ -361,7 +362,8 @@ def main() -> None:
 
 def claims(parts: dict[str, Any]) -> list[Claim]:
     """What the figures say, one sentence each."""
-    alarms = sum(bool(row["alarms"]) for row in parts["healthy"])
+    sound = [row for row in parts["healthy"] if row["quality"] >= SOUND]
+    alarms = sum(bool(row["alarms"]) for row in sound)
     exact = sum(row["planted"] == row["dead"] == row["without gradient"] for row in parts["planted"])
     epochs = [row["flagged after epoch"] for row in parts["collapsed"]]
     worst = max(row["share"] for row in parts["cost"])
@@ -373,7 +375,7 @@ def claims(parts: dict[str, Any]) -> list[Claim]:
         Claim(
             "False alarms (warning or sick) on healthy runs of four kinds, five seeds each; what each gets right by a "
             "measure of its own: accuracy, variance explained or Dice",
-            f"{alarms} of {len(parts['healthy'])}; worst {worst_run:.0%} right", goal="0", met=alarms == 0,
+            f"{alarms} of {len(sound)}; worst {worst_run:.0%} right", goal="0 of 20", met=not alarms and len(sound) == 20,
         ),
         Claim(
             "Dead units planted behind a reused ReLU, clamp and GELU are counted exactly, by firing and by gradient",
