@@ -44,10 +44,21 @@ _HOMES = {
     "read_labels": "formats.volumes",
     "simulate_head": "phantoms.head",
     "write_volume": "formats.volumes",
+    "BehaviorClassifier": "behavior.estimator",
+    "Clip": "core.clips",
+    "ClipSet": "core.clips",
+    "Recording": "core.recordings",
+    "read_behavior": "behavior.samples",
+    "simulate_arena": "phantoms.arena",
+    "simulate_clips": "phantoms.arena_clips",
+    "time_budget": "behavior.bouts",
 }
 """Public name to the module that holds it; loaded on first use, so that importing ethomorph costs nothing."""
 
 __all__ = [
+    "BehaviorClassifier",
+    "Clip",
+    "ClipSet",
     "Grid",
     "Identifier",
     "InputError",
@@ -56,6 +67,7 @@ __all__ = [
     "LandmarkSet",
     "Metric",
     "PrintTable",
+    "Recording",
     "ScalarVolume",
     "Specimen",
     "Study",
@@ -64,15 +76,19 @@ __all__ = [
     "identify",
     "measure_prints",
     "read",
+    "read_behavior",
     "read_labels",
     "read_prints",
     "read_volume",
     "score",
+    "simulate_arena",
+    "simulate_clips",
     "simulate_head",
     "simulate_paws",
     "simulate_prints",
     "simulate_radiographs",
     "split",
+    "time_budget",
     "train",
     "write",
     "write_volume",
@@ -80,11 +96,16 @@ __all__ = [
 
 if TYPE_CHECKING:
     from ethomorph.api import read, score, split, write
+    from ethomorph.behavior.bouts import time_budget
+    from ethomorph.behavior.estimator import BehaviorClassifier
+    from ethomorph.behavior.samples import read_behavior
+    from ethomorph.core.clips import Clip, ClipSet
     from ethomorph.core.errors import InputError
     from ethomorph.core.grid import Grid
     from ethomorph.core.landmarks import LandmarkSet, Specimen
     from ethomorph.core.metric import Metric
     from ethomorph.core.prints import PrintTable
+    from ethomorph.core.recordings import Recording
     from ethomorph.core.volume import LabelVolume, ScalarVolume
     from ethomorph.formats.volumes import read_labels, read_volume, write_volume
     from ethomorph.identity.estimator import Identifier
@@ -92,6 +113,8 @@ if TYPE_CHECKING:
     from ethomorph.identity.table import read_prints
     from ethomorph.identity.variables import measure_prints
     from ethomorph.keypoints.estimator import LandmarkRegressor
+    from ethomorph.phantoms.arena import simulate_arena
+    from ethomorph.phantoms.arena_clips import simulate_clips
     from ethomorph.phantoms.head import simulate_head
     from ethomorph.phantoms.paws import simulate_paws
     from ethomorph.phantoms.prints import simulate_prints

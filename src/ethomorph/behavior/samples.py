@@ -23,6 +23,33 @@ BLOCK = "block"
 DEFAULT_BLOCK_S = 10.0
 
 
+def read_behavior(
+    labels: str | Path,
+    *,
+    videos: str | Path | None = None,
+    poses: str | Path | None = None,
+    fps: float | None = None,
+    column: str | None = None,
+) -> ClipSet | list[Recording]:
+    """Labelled behaviour from any known file, for use without a study.
+
+    Parameters
+    ----------
+    labels : table of clips, folder with a folder for each class, BORIS project or export, SimBA targets, CalMS21 JSON,
+        or a table of labels frame by frame.
+    videos : folder of the videos that the labels are of.
+    poses : pose file whose frames the labels score.
+    fps, column : frames a second, and the column (or BORIS observation) that holds the labels, where needed.
+
+    Raises
+    ------
+    InputError : files that cannot be read or do not fit each other.
+    """
+    section = TaskSection(kind="behavior", labels=Path(labels), fps=fps, column=column)  # type: ignore[call-arg]
+    where = [Path(one) if one is not None else None for one in (videos, poses)]
+    return read_samples(section, Path(labels), *where)
+
+
 def read_samples(
     section: TaskSection, labels: Path, images: Path | None, poses: Path | None
 ) -> ClipSet | list[Recording]:
