@@ -23,7 +23,7 @@ from ethomorph.study.provenance import Stopwatch
 DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 SEED = 0
 NAME = "behavior"
-CLIPS, INDIVIDUALS = 900, 24
+CLIPS, INDIVIDUALS, ARENA_SEED = 900, 24, 7
 
 
 def cichlid() -> tuple[list[Claim], dict[str, Any]]:
@@ -241,9 +241,9 @@ def phantom() -> tuple[list[Claim], dict[str, Any]]:
     from ethomorph.phantoms.arena_clips import simulate_clips
     from ethomorph.study.run import Run
 
-    folder = Path(tempfile.gettempdir()) / f"ethomorph-phantom-{CLIPS}-{SEED}"
+    folder = Path(tempfile.gettempdir()) / f"ethomorph-phantom-{CLIPS}-{ARENA_SEED}"
     if not (folder / "labels.csv").is_file():
-        simulate_clips(CLIPS, individuals=INDIVIDUALS, seed=SEED).write(folder)
+        simulate_clips(CLIPS, individuals=INDIVIDUALS, seed=ARENA_SEED).write(folder)
     task = study_task(
         labels=folder / "labels.csv", by="specimen", keys=f'images = "{folder / "clips"}"\n', settings="folds = 0\n",
         split="test = 0.33\nvalidation = 0.15\n", scratch=folder,
