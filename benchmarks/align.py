@@ -139,10 +139,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--minutes", type=float, default=1e9, help="stop after this time, to go on another day")
     parser.add_argument("--work", type=Path, default=RESULTS / "parts", help="where finished heads are kept")
+    parser.add_argument(
+        "--share", default="0/1", help="K/N: only every Nth head, from the Kth, for N runs side by side"
+    )
     chosen = parser.parse_args()
     watch = Stopwatch()
     template = template_of()
-    for seed in range(HEADS):
+    first, step = (int(v) for v in chosen.share.split("/"))
+    for seed in range(first, HEADS, step):
         path = chosen.work / f"align_{seed:03d}.json"
         if path.exists():
             continue
@@ -151,6 +155,8 @@ def main() -> None:
         write_json(path, one_head(seed, template))
         print(path.read_text().replace("\n", ""), flush=True)
     rows = [json.loads(path.read_text()) for path in sorted(chosen.work.glob("align_*.json"))]
+    if len(rows) < HEADS:
+        return
     report(rows, watch)
 
 

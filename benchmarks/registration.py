@@ -3,7 +3,7 @@
 Run: ``python -m benchmarks.registration DATA [--peers PYTHON]``, where DATA holds the mouse-skull CT atlas (``atlas/``,
 ``volumes/``, ``landmarks/``; GPL-3.0, not shipped) and PYTHON has itk-elastix and antspyx. The scans lie in any
 direction, up to 180 degrees off, so all three programs begin from the same linear start, found here by bone alone;
-landmarks take no part in any registration. Each head is kept as soon as it is done (``--minutes`` cuts the run).
+landmarks take no part in any registration. Each registration is kept as soon as it is done (``--minutes`` cuts the run).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ethomorph.spatial.cloud import bone_threshold
 from ethomorph.spatial.overlap import dice
 from ethomorph.spatial.register import register_elastic, start_by_bone
 from ethomorph.spatial.rigid import applied, fit_map
-from ethomorph.spatial.transform import Warp, folded_share
+from ethomorph.spatial.transform import Transform, Warp, folded_share
 from ethomorph.statistics.intervals import clustered_interval
 from ethomorph.statistics.paired import paired_difference
 from ethomorph.study.provenance import Stopwatch
@@ -41,31 +41,44 @@ WORKER = Path(__file__).parent / "peers" / "registration.py"
 BONE_SEGMENTS = (1, 2, 21)
 
 
-def one_head(data: Path, strain: str, peers: str | None) -> dict[str, Any]:
-    """Register the atlas to one strain by each program; landmark errors in mm, seconds."""
-    atlas = read_image(data / "atlas" / "low_res_template_UCHAR.nii.gz")
+def atlas_of(data: Path) -> tuple[ScalarVolume, np.ndarray]:
+    """The template's image and its landmarks that the specimens have too."""
     marks = read(data / "atlas" / "Skull_LMs.fcsv")[0].points[np.array(COMMON) - 1]
-    image = read_image(data / "volumes" / f"{strain}.nii.gz")
+    return read_image(data / "atlas" / "low_res_template_UCHAR.nii.gz"), marks
+
+
+def scan_of(data: Path, strain: str) -> tuple[ScalarVolume, np.ndarray]:
+    """A strain's image and the landmarks that a person set on it."""
     human = read(data / "landmarks" / f"{strain}.mrk.json")[0].points
+    return read_image(data / "volumes" / f"{strain}.nii.gz"), human
+
+
+def by_us(data: Path, strain: str) -> dict[str, Any]:
+    """The start from any direction and our elastic registration: errors in mm, seconds."""
+    (atlas, marks), (image, human) = atlas_of(data), scan_of(data, strain)
     began = clock()
     start = start_by_bone(atlas, image, source="scan", target="atlas")
-    row: dict[str, Any] = {"strain": strain, "start": timed(since(began))}
-    row["start"]["errors_mm"] = errors(start.inverse.points(marks, frame="atlas"), human)
-    row["start"]["determinant"] = float(np.linalg.det(start.matrix[:3, :3]))
+    found: dict[str, Any] = {"start": timed(since(began))}
+    found["start"]["errors_mm"] = errors(start.inverse.points(marks, frame="atlas"), human)
+    found["start"]["matrix"] = start.matrix.tolist()
     began = clock()
     ours = register_elastic(atlas, image, start)
-    row["ours"] = timed(since(began)) | {"errors_mm": errors(ours.inverse.points(marks, frame="atlas"), human)}
-    row["ours"]["folded"] = max(folded_share(part) for part in ours.parts if isinstance(part, Warp))
-    row["ours"]["bone_dice"] = label_agreement(data, ours, image)
-    row["best_rigid_fit_of_landmarks"] = {"errors_mm": errors(applied(fit_map(marks, human), marks), human)}
-    if peers:
-        placed = start.image(image, atlas.grid, frame="scan")
-        for name in PEERS:
-            row[name] = by_peer(name, peers, atlas, placed, marks)
-            if "points" in row[name]:
-                there = np.array(row[name].pop("points"))
-                row[name]["errors_mm"] = errors(start.inverse.points(there, frame="atlas"), human)
-    return row
+    found["ours"] = timed(since(began)) | {"errors_mm": errors(ours.inverse.points(marks, frame="atlas"), human)}
+    found["ours"]["folded"] = max(folded_share(part) for part in ours.parts if isinstance(part, Warp))
+    found["ours"]["bone_dice"] = label_agreement(data, ours, image)
+    found["best_rigid_fit_of_landmarks"] = {"errors_mm": errors(applied(fit_map(marks, human), marks), human)}
+    return found
+
+
+def by_peer(data: Path, strain: str, name: str, python: str, matrix: list[list[float]]) -> dict[str, Any]:
+    """The same pair by elastix or ANTs, from the same start."""
+    (atlas, marks), (image, human) = atlas_of(data), scan_of(data, strain)
+    start = Transform.linear(np.array(matrix), "scan", "atlas")
+    found = run_peer(name, python, atlas, start.image(image, atlas.grid, frame="scan"), marks)
+    if "points" in found:
+        there = np.array(found.pop("points"))
+        found["errors_mm"] = errors(start.inverse.points(there, frame="atlas"), human)
+    return {name: found}
 
 
 def label_agreement(data: Path, transform: Any, image: ScalarVolume) -> float | None:
@@ -79,7 +92,7 @@ def label_agreement(data: Path, transform: Any, image: ScalarVolume) -> float | 
     return dice(bone, (np.asarray(image.array) > bone_threshold(image)) & near)
 
 
-def by_peer(name: str, python: str, fixed: ScalarVolume, moving: ScalarVolume, points: np.ndarray) -> dict[str, Any]:
+def run_peer(name: str, python: str, fixed: ScalarVolume, moving: ScalarVolume, points: np.ndarray) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         here = Path(folder)
         write_nifti(ScalarVolume(np.asarray(fixed.array, dtype=np.float32), fixed.grid), here / "fixed.nii.gz")
@@ -120,7 +133,10 @@ def report(rows: list[dict[str, Any]], watch: Stopwatch) -> None:
             "wall_s": float(np.median([r[name].get("wall_s", 0) for r in rows])),
         }
     ours = table["ours"]
-    mirrored = sum(row["start"]["determinant"] < 0 or np.mean(row["ours"]["errors_mm"]) > 2 for row in rows)
+    mirrored = sum(
+        np.linalg.det(np.array(row["start"]["matrix"])[:3, :3]) < 0 or np.mean(row["ours"]["errors_mm"]) > 2
+        for row in rows
+    )
 
     def told(name: str) -> str:
         block = table[name]["mean_mm"]
@@ -206,15 +222,23 @@ def main() -> None:
     chosen = parser.parse_args()
     watch = Stopwatch()
     strains = sorted(path.name.removesuffix(".nii.gz") for path in (chosen.data / "volumes").glob("*.nii.gz"))
+    rows = []
     for strain in strains:
-        path = chosen.work / f"registration_{strain}.json"
-        if path.exists():
-            continue
-        if watch.seconds > 60 * chosen.minutes:
-            return
-        write_json(path, one_head(chosen.data, strain, chosen.peers))
-        print(strain, flush=True)
-    rows = [json.loads((chosen.work / f"registration_{s}.json").read_text()) for s in strains]
+        row: dict[str, Any] = {"strain": strain}
+        for name in ("ours", *(PEERS if chosen.peers else ())):
+            path = chosen.work / f"registration_{strain}{name}.json"
+            if not path.exists():
+                if watch.seconds > 60 * chosen.minutes:
+                    return
+                found = (
+                    by_us(chosen.data, strain)
+                    if name == "ours"
+                    else by_peer(chosen.data, strain, name, chosen.peers, row["start"]["matrix"])
+                )
+                write_json(path, found)
+                print(strain, name, flush=True)
+            row |= json.loads(path.read_text())
+        rows.append(row)
     report(rows, watch)
 
 
