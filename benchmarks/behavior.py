@@ -1,6 +1,6 @@
 """Behaviour: what the audit finds in real labels, and what classifiers reach on animals and times they never saw.
 
-Run: ``python -m benchmarks.behavior [PART ...]``; parts are cichlid, raters, freezing, mouse, stork, phantom and
+Run: ``python -m benchmarks.behavior [PART ...]``; parts are cichlid, raters, boris, freezing, mouse, stork, phantom and
 decoding. Each adds its claims to ``benchmarks/results/behavior.json``; real data lie beside the checkout.
 """
 
@@ -68,6 +68,74 @@ def raters() -> tuple[list[Claim], dict[str, Any]]:
         met=found == [0.909, 0.941, 0.597],
     )
     return [claim], {"kappas": kappas.round(4).to_dict(), "alpha": alpha}
+
+
+def boris() -> tuple[list[Claim], dict[str, Any]]:
+    """Budgets beside BORIS's own time-budget plugin, run on an export that ours wrote.
+
+    Needs BORIS's files on the path (``pip install --no-deps boris-behav-obs``); only its plugin is loaded.
+    """
+    from importlib.util import find_spec, module_from_spec, spec_from_file_location
+
+    from ethomorph.behavior.bouts import time_budget
+    from ethomorph.core.events import Event, EventLog, Observation
+    from ethomorph.formats.boris import read_aggregated, write_aggregated
+
+    found = find_spec("boris")
+    if found is None or found.submodule_search_locations is None:
+        raise SystemExit("BORIS is not installed: pip install --no-deps boris-behav-obs")
+    file = Path(next(iter(found.submodule_search_locations))) / "analysis_plugins" / "time_budget.py"
+    spec = spec_from_file_location("boris_time_budget", file)
+    assert spec is not None and spec.loader is not None
+    plugin = module_from_spec(spec)
+    spec.loader.exec_module(plugin)
+
+    def session(name: str, rng: np.random.Generator) -> tuple[list[Event], Observation]:
+        """Ten minutes without a gap in three states, with some points."""
+        edges = np.round(np.sort(np.r_[0, rng.uniform(0, 600, 30), 600]), 3)
+        states = [
+            Event(name, "fish", ("dig", "feed", "swim")[i % 3], a, b)
+            for i, (a, b) in enumerate(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+        ]
+        calls = [Event(name, "fish", "call", t, t, True) for t in np.round(np.sort(rng.uniform(0, 600, 8)), 3).tolist()]
+        return states + calls, Observation(name, 0.0, 600.0)
+
+    def compared(sessions: list[tuple[list[Event], Observation]]) -> pd.DataFrame:
+        log = EventLog([e for events, _ in sessions for e in events], {o.name: o for _, o in sessions})
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "export.csv"
+            write_aggregated(log, path)
+            theirs = plugin.run(pd.read_csv(path, na_values=["NA"])).set_index("Behavior")
+            ours = time_budget(read_aggregated(path)).set_index("behavior")
+        columns = {
+            "bouts": "number of occurences", "total_s": "total duration", "mean_s": "duration mean",
+            "sd_s": "duration std dev", "gap_mean_s": "inter-event intervals mean",
+            "gap_sd_s": "inter-event intervals std dev",
+        }  # fmt: skip
+        rows = {ours_name: (ours[ours_name] - theirs[name]).abs().max() for ours_name, name in columns.items()}
+        share = pd.DataFrame({"ours": 100 * ours["share_of_observed"], "boris": theirs.iloc[:, -1]}).round(2)
+        return pd.concat([share, pd.DataFrame({"ours": rows}).rename_axis("largest difference")])
+
+    rng = np.random.default_rng(SEED)
+    one, three = compared([session("a", rng)]), compared([session(n, rng) for n in "abc"])
+    figures = ["bouts", "total_s", "mean_s", "sd_s", "gap_mean_s", "gap_sd_s"]
+    worst = max(float(table.loc[figures, "ours"].max()) for table in (one, three))
+    states = ["dig", "feed", "swim"]
+    same = float((one.loc[states, "ours"] - one.loc[states, "boris"]).abs().max())
+    sums = three.loc[states, ["ours", "boris"]].sum().round(1)
+    claims = [
+        Claim(
+            "Number, total, mean and spread of bouts and of the gaps between them, on one export: largest difference",
+            f"{worst:.4f} s", f"BORIS time-budget plugin {plugin.__version__}", goal="1e-3 s", met=bool(worst <= 1e-3),
+        ),
+        Claim(
+            "Shares of time in one session, largest difference; and the shares of three such sessions, added up",
+            f"{same:.2f} points; {sums['ours']:.1f} %", f"{sums['boris']:.1f} % (pools the denominator)",
+            goal="equal for one session, 100 % for three", met=bool(same <= 0.01 and abs(sums["ours"] - 100) < 0.1),
+        ),
+    ]  # fmt: skip
+    return claims, {"one": one.astype(object).where(one.notna(), None).to_dict(),
+                    "three": three.astype(object).where(three.notna(), None).to_dict()}  # fmt: skip
 
 
 def freezing() -> tuple[list[Claim], dict[str, Any]]:
@@ -333,7 +401,7 @@ def study_task(
     return open_task(Study(folder))
 
 
-PARTS = {one.__name__: one for one in (cichlid, raters, freezing, mouse, stork, phantom, decoding)}
+PARTS = {one.__name__: one for one in (cichlid, raters, boris, freezing, mouse, stork, phantom, decoding)}
 
 
 def main() -> int:
