@@ -327,7 +327,7 @@ def phantom() -> tuple[list[Claim], dict[str, Any]]:
         seconds = time.monotonic() - started
         model = BehaviorClassifier.load(run.model, cache=task.cache)
         judged = task.judge(model, parts, "test", progress=False)
-        block = score_task(task, model, judged, parts, progress=False)
+        block = score_task(task, model, judged, parts, folds=False, progress=False)
     ours, table = block["metrics"]["macro_f1"], block["baselines"]["metadata_only"]["macro_f1"]
     claim = Claim(
         f"{CLIPS} simulated clips, ten behaviours 10:1, {len(set(judged.groups))} unseen individuals: macro F1 of the "

@@ -114,9 +114,15 @@ def judged_frames(recordings: list[Recording], blocks: Blocks | None, model: Beh
 
 
 def score_task(
-    task: BehaviorTask, model: BehaviorClassifier, judged: Judged, parts: list[str] | None, *, progress: bool
+    task: BehaviorTask,
+    model: BehaviorClassifier,
+    judged: Judged,
+    parts: list[str] | None,
+    *,
+    folds: bool,
+    progress: bool,
 ) -> dict[str, Any]:
-    """The scores block: the part itself, its baselines, and folds of whole groups over all data."""
+    """The scores block: the part itself, its baselines, and where asked for folds of whole groups over all data."""
     training = task.training_codes(parts) if parts is not None else None
     metadata = part_metadata(task, judged, parts) if parts is not None else None
     seed = task.study.config.split.seed
@@ -130,7 +136,7 @@ def score_task(
         bouts = score_bouts(truths, codes, fps=fps, groups=groups, classes=model.classes_, rest=rest, seed=seed)
         block["metrics"] |= {name: metric.to_dict() for name, metric in bouts.items()}
     block["share_errors"] = share_errors(judged.truth, judged.codes, judged.groups, model.classes_, seed=seed)
-    if parts is not None:
+    if folds:
         add_folds(task, model, block, progress=progress)
     return block
 

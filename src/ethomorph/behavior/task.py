@@ -145,7 +145,7 @@ class BehaviorTask(Task):
             run.folder / PER_SAMPLE,
             table.to_csv(index=False),
         )
-        block = score_task(self, model, judged, parts, progress=progress)
+        block = score_task(self, model, judged, parts, folds=part == "test", progress=progress)
         block["warnings"] = [*model.notes_, *skipped_sentence(model), *block["warnings"]]
         return block
 
@@ -165,7 +165,7 @@ class BehaviorTask(Task):
         judged = judged_clips(found, groups, model, progress=progress)
         header = {"task": self.name, "kind": "behavior", "part": "other", "samples": len(found),
                   "groups": len(set(groups.tolist()))}  # fmt: skip
-        return header | score_task(self, model, judged, None, progress=progress)
+        return header | score_task(self, model, judged, None, folds=False, progress=progress)
 
     def chapters(self, parts: list[str], run: Run, folder: Path) -> list[Chapter]:
         from ethomorph.behavior.chapters import behavior_chapters
