@@ -200,7 +200,7 @@ def claims(rows: list[dict[str, Any]]) -> list[Claim]:
             f"{error(rows, 1, 'Adam'):.2f} at spread 1",
         ),
         Claim(
-            "Target normalisation gives the error of spread 1 back at every spread, 0.0001 to 100: worst, depth 4, Adam",
+            "Target normalisation gives the error of spread 1 back at any spread, 0.0001 to 100: worst, depth 4, Adam",
             f"{max(error(rows, 4, 'Adam', scale=s, normalised=True) for s in SCALES):.3f}",
             f"{error(rows, 4, 'Adam', scale=0.0001):.3g} without, at spread 0.0001",
             goal="within 0.02 of spread 1",

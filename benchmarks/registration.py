@@ -3,7 +3,7 @@
 Run: ``python -m benchmarks.registration DATA [--peers PYTHON]``, where DATA holds the mouse-skull CT atlas (``atlas/``,
 ``volumes/``, ``landmarks/``; GPL-3.0, not shipped) and PYTHON has itk-elastix and antspyx. The scans lie in any
 direction, up to 180 degrees off, so all three programs begin from the same linear start, found here by bone alone;
-landmarks take no part in any registration. Each registration is kept as soon as it is done (``--minutes`` cuts the run).
+landmarks take no part in any registration. Each registration is kept once it is done (``--minutes`` cuts the run).
 """
 
 from __future__ import annotations

@@ -37,7 +37,8 @@ def main() -> None:
     box = (slice(None), slice(middle - 2, middle + 2), slice(None))
     labels = LabelVolume(head.labels.layers[(slice(None), *box)], head.labels.grid.cropped(box), head.labels.segments)
     case = Case("four", head.image.cropped(box), labels)
-    settings = {"steps": options.steps, "crop": 96, "batch_size": 4, "learning_rate": 1.5e-3, "width": 64, "queries": 40,
+    settings = {"steps": options.steps, "crop": 96, "batch_size": 4, "learning_rate": 1.5e-3, "width": 64,
+                "queries": 40,
                 "axis": "y"}  # fmt: skip
     model = VolumeSegmenter(method="mask2former", classes=CLASSES, settings=settings, seed=options.seed, device="cpu")
     began = time.process_time()

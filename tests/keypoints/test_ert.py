@@ -183,7 +183,7 @@ def test_damaged_model_folder_is_refused(model, tmp_path):
     folder = model.save(tmp_path / "model")
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[: weights.stat().st_size // 2])
-    with pytest.raises(FormatError, match="model.safetensors|model.toml"):
+    with pytest.raises(FormatError, match=r"model\.safetensors|model\.toml"):
         ErtModel.load(folder)
     with pytest.raises(FormatError):
         ErtModel.load(tmp_path / "nothing")

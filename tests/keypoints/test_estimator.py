@@ -119,7 +119,7 @@ def test_refusals_name_what_is_wrong(toys: ModuleType, tmp_path: Path) -> None:
         LandmarkRegressor(settings={"stepz": 3})
     with pytest.raises(InputError, match="not been trained"):
         LandmarkRegressor().predict(tmp_path)
-    with pytest.raises(FormatError, match="estimator.toml"):
+    with pytest.raises(FormatError, match=r"estimator\.toml"):
         LandmarkRegressor.load(tmp_path)
     with pytest.raises(LabelError, match="3-D"):
         LandmarkRegressor().fit(LandmarkSet([toys.Specimen(np.zeros((2, 3)))], ["a", "b"], frame="lps"))

@@ -91,7 +91,7 @@ def test_saved_model_predicts_the_same(trained: LandmarkRegressor, unseen: Landm
     assert np.array_equal(before[0].spread, after[0].spread)
     assert not [p for p in (tmp_path / "model").iterdir() if p.suffix in (".pkl", ".pt", ".ckpt")]
     (tmp_path / "model" / "model.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(FormatError, match="model.safetensors"):
+    with pytest.raises(FormatError, match=r"model\.safetensors"):
         LandmarkRegressor.load(tmp_path / "model")
 
 

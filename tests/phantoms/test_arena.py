@@ -1,4 +1,4 @@
-"""The simulated arena: poses lie on the fish, behaviours do what they are called, and everything follows from the seed."""
+"""The simulated arena: poses lie on the fish, behaviours do what they are called, the seed decides everything."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ import numpy as np
 from ethomorph.core.errors import FormatError
 from ethomorph.core.files import atomic_path, write_text
 
+DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError)
 FIX = "train it again, or take an undamaged copy"
 
 
@@ -53,9 +54,10 @@ def write_arrays(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
 @contextmanager
 def damage_named(path: str | Path, *more: type[Exception]) -> Iterator[None]:
     """Whatever goes wrong inside is a FormatError about this file; one that names a file already passes through."""
+    told: tuple[type[Exception], ...] = (*DAMAGE, *more)
     try:
         yield
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError, RuntimeError, *more) as error:
+    except told as error:
         if isinstance(error, FormatError):
             raise
         said = str(error).splitlines()[0][:200] if str(error) else type(error).__name__

@@ -184,7 +184,9 @@ def with_videos(clips: ClipSet, folder: str | Path) -> ClipSet:
     from ethomorph.formats.pictures import PictureIndex
 
     index = PictureIndex(folder)
-    new, missing, doubled = [], [], []
+    new: list[Clip] = []
+    missing: list[str] = []
+    doubled: list[str] = []
     for clip in clips:
         name = clip.name.split("@")[0] if clip.start_s is not None else clip.name
         wanted = name if Path(name).suffix.lower() in VIDEOS else f"{name}.mp4"
