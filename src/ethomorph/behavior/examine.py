@@ -82,7 +82,8 @@ def class_facts(task: BehaviorTask, *, progress: bool) -> ClassFacts:
     looked = clips.has_signals or all(clip.path is not None for clip in clips)
     if not looked or len(clips) > MOST:
         return facts
-    model = BehaviorClassifier(settings=task.section.settings | {"unreadable": "leave_out"}, cache=task.cache)
+    chosen = {k: v for k, v in task.section.settings.items() if k in ("frames", "side_px", "colour")}
+    model = BehaviorClassifier(settings=chosen | {"unreadable": "leave_out"}, cache=task.cache)
     try:
         return with_features(facts, model, task, progress)
     except ImageError:

@@ -16,6 +16,7 @@ from ethomorph.core.clips import ClipSet
 from ethomorph.core.errors import LabelError, SplitError
 from ethomorph.core.files import write_text
 from ethomorph.core.recordings import Recording
+from ethomorph.formats.frame_labels import REST
 from ethomorph.study.config import TaskSection
 from ethomorph.study.run import Run, plain
 from ethomorph.study.task import PER_SAMPLE, Chapter, Task
@@ -264,7 +265,7 @@ class BehaviorTask(Task):
         if self.section.ethogram is None:
             return
         ethogram = read_ethogram(self._input(self.section.ethogram, "ethogram"))
-        labels = self.samples["label"] if self.clips is not None else self.classes
+        labels = self.samples["label"] if self.clips is not None else [c for c in self.classes if c != REST]
         problems = label_problems(ethogram, labels)
         unknown = [p for p in problems if p.rule in ("unknown_code", "case_variant")]
         if unknown:
