@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ethomorph.core.errors import LabelError
@@ -32,6 +32,7 @@ def test_points_go_there_and_back_and_fall_where_simpleitk_has_them():
     assert np.allclose(grid.to_index(points), index)
 
 
+@settings(deadline=None)
 @given(st.tuples(*[st.integers(1, 9)] * 3), st.tuples(*[st.floats(0.01, 5)] * 3), st.floats(-3, 3))
 def test_a_matrix_gives_the_grid_back(shape, spacing, angle):
     grid = Grid(shape, spacing, (3.0, 2.0, -1.0), turned(angle))

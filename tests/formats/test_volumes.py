@@ -58,7 +58,7 @@ def test_images_come_back_equal(tmp_path, suffix, dtype):
     assert back.grid.is_same(volume.grid)
 
 
-@settings(max_examples=25)
+@settings(max_examples=25, deadline=None)
 @given(
     st.tuples(*[st.integers(1, 6)] * 3), st.tuples(*[st.floats(1e-3, 1e3)] * 3),
     st.sampled_from(["uint8", "int8", "uint16", "int64", "float64"]), st.floats(-3, 3),
