@@ -6,6 +6,7 @@ Free and known animals are both landmarked by the machine, and neither taught it
 from __future__ import annotations
 
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from ethomorph.core.landmarks import LandmarkSet
 from ethomorph.formats.registry import read_landmarks
 from ethomorph.identity.identify import identify
 from ethomorph.phantoms.paws import NAMES, PawSample, simulate_paws
+from ethomorph.study.run import Run
 from ethomorph.workflow.measure import measure_footprints
 from ethomorph.workflow.predict import predict
 from ethomorph.workflow.train import train
@@ -54,13 +56,18 @@ def chain(work: Path, method: str) -> dict[str, Any]:
     samples = {name: simulate_paws(animals=n, trails=t, prints=(6, 7), seed=seed, name=name, px_per_cm=16)
                for name, (n, t, seed) in ANIMALS.items()}  # fmt: skip
     for name, sample in samples.items():
-        sample.write(folder / name)
+        if not (folder / name / "specimens.csv").exists():
+            sample.write(folder / name)
     write_text(folder / "study.toml", STUDY)
-    trained = train(folder, run="a", overrides={"method": method}, progress=False)
+    trained = Run(folder / "runs" / "paws" / "a")
+    if not trained.is_finished:
+        shutil.rmtree(trained.folder, ignore_errors=True)
+        trained = train(folder, run="a", overrides={"method": method}, progress=False)
     error = {}
     for name in ("known", "free"):
         labels = folder / f"{name}.tps"
-        predict(trained.folder, [str(folder / name / "images")], out=labels, progress=False)
+        if not labels.exists():
+            predict(trained.folder, [str(folder / name / "images")], out=labels, progress=False)
         found = read_landmarks(labels, images=folder / name / "images", gaps="missing").renamed(NAMES)
         error[name] = landmark_error(samples[name], found)
         for source in (labels, folder / name / "landmarks.tps"):

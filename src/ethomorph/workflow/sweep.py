@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
@@ -115,7 +116,9 @@ def sweep(
             break
         # a resumed or a second sampler must not draw the first trials' settings again
         startup = min(10, trials // 2 + 1)
-        found.sampler = optuna.samplers.TPESampler(seed=seed + len(found.trials), n_startup_trials=startup)
+        found.sampler = optuna.samplers.TPESampler(
+            seed=seed + len(found.trials), n_startup_trials=startup, constraints_func=sickness
+        )
         found.optimize(trier, n_trials=1, catch=(InputError,))
         if progress:
             trier.say(found.trials[trier.last], len(finished(found)), trials)
@@ -212,6 +215,11 @@ class Trier:
         print(f"trial {done} of {trials}: {values}: {outcome}{sick}", file=sys.stderr, flush=True)
 
 
+def sickness(trial: Any) -> tuple[float]:
+    """Above zero for a sick trial: what it scored must not draw the search towards it."""
+    return (1.0 if trial.user_attrs.get("health") == "sick" else 0.0,)
+
+
 def load_optuna() -> Any:
     """Optuna, without its own log lines; raises MissingPart where it is not installed."""
     try:
@@ -220,6 +228,7 @@ def load_optuna() -> Any:
         fix = "pip install 'ethomorph[sweep]'"
         raise MissingPart("Optuna is not installed", place="sweep", fix=fix) from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
     return optuna
 
 
