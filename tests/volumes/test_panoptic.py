@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -30,7 +30,6 @@ def teeth(seed: int, jitter: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
     return truth, guess
 
 
-@settings(deadline=None)
 @given(st.integers(0, 50))
 def test_it_agrees_with_pairs_counted_one_by_one(seed):
     rng = np.random.default_rng(seed)

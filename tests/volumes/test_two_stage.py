@@ -7,7 +7,7 @@ from ethomorph.core.errors import InputError
 from ethomorph.phantoms.head import simulate_head
 from ethomorph.volumes.data import Case
 from ethomorph.volumes.estimator import VolumeSegmenter
-from ethomorph.volumes.two_stage import emptied, largest_piece
+from ethomorph.volumes.two_stage import emptied
 
 CLASSES = {"brain": "Brain", "skull": ["OtherBone", "LowerJaw*"]}
 STAGE = {"steps": 50, "patch_voxels": 16**3 * 2, "channels": 6, "averaging": 0.9}
@@ -41,13 +41,6 @@ def test_removing_leaves_air_and_nothing_else_changed(cases):
     without = emptied(image, mask).array
     assert np.array_equal(without[~mask], image.array[~mask])
     assert np.unique(without[mask]).size == 1 and without[mask].max() <= np.percentile(image.array, 5)
-
-
-def test_only_one_piece_is_removed():
-    mask = np.zeros((5, 5, 9), bool)
-    mask[1:4, 1:4, 1:4], mask[2, 2, 7] = True, True
-    assert largest_piece(mask).sum() == 27 and not largest_piece(mask)[2, 2, 7]
-    assert not largest_piece(np.zeros((2, 2, 2), bool)).any()
 
 
 @pytest.mark.parametrize(

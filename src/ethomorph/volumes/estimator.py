@@ -105,10 +105,7 @@ class VolumeSegmenter:
         """The segmentation of one volume on its own grid."""
         self._refuse_unfitted()
         image = case.read_image()
-        label = case.name
-        if hasattr(self.model_, "predicted_bytes"):
-            label = f"{case.name} (about {self.model_.predicted_bytes(image) / 2**20:.0f} MiB)"
-        with bar(label, progress) as advance:
+        with bar(case.name, progress) as advance:
             return self.model_.predict_image(image, progress=advance)
 
     def baseline(self, image: ScalarVolume) -> np.ndarray:

@@ -165,7 +165,7 @@ class Mask2FormerSegmenter:
             found.append(self.predict_plane(plane))
             if progress is not None:
                 progress((number + 1) / len(volume))
-        typical = self.plan_.typical_mm3 / grid.voxel_mm3
+        typical = float(self.plan_.thresholds.get("typical_mm3", 0.0)) / grid.voxel_mm3
         classes, instances, owners = merge_slices(
             found, self.classes.things, overlap=self.settings.link, gap=self.settings.gap,
             largest_voxels=round(LARGEST * typical) if typical else None,

@@ -62,7 +62,6 @@ class Plan:
     normalization : "image" takes air and scale from each volume, "shared" uses `low` and `scale` for all.
     mirror_axes : array axes (z, y, x as 0, 1, 2) that training mirrors.
     steps, batch_size : of the training.
-    typical_mm3 : median volume of a thing in training; 0 without things.
     thresholds : of the decoding, tuned on the validation part.
     memory_mb : estimated for the feature maps of a training step.
     """
@@ -82,7 +81,6 @@ class Plan:
     overlap: float
     cases: int
     median_shape: tuple[int, int, int]
-    typical_mm3: float = 0.0
     thresholds: dict[str, float] = field(default_factory=dict)
     because: list[str] = field(default_factory=list)
 
@@ -172,7 +170,6 @@ def make_plan(
     from ethomorph.volumes.networks import activation_bytes
 
     because = []
-    sizes = [f.instance_mm3 for f in found if f.instances]
     spacing = settings.spacing_mm or _target_spacing(found)
     because.append("spacing as set" if settings.spacing_mm else f"spacing: the median of {len(found)} training volumes")
     median = _median_shape(found, spacing)
@@ -205,7 +202,6 @@ def make_plan(
         normalization="shared" if shared else "image", low=float(np.median(lows)), scale=middle,
         mirror_axes=[0, 1, 2] if mirror else [], steps=steps, batch_size=settings.batch_size,
         memory_mb=round(bytes_ / 2**20, 1), overlap=settings.overlap, cases=len(found), median_shape=median,
-        typical_mm3=float(np.median(sizes)) if sizes else 0.0,
         because=because,
     )  # fmt: skip
 

@@ -36,32 +36,13 @@ class SegmenterModule(pl.LightningModule):
         self.average = copy.deepcopy(self.network).requires_grad_(False).eval()
         self.register_buffer("averaged", torch.zeros(()))
         self.classes = classes
-        self._seen: list[tuple[set[int], set[int]]] = []
 
     def inputs_of(self, batch: dict[str, Tensor]) -> Tensor:
         return batch["image"]
 
     def losses(self, network: torch.nn.Module, batch: dict[str, Tensor]) -> dict[str, Tensor]:
         outputs = network(batch["image"].contiguous(memory_format=torch.channels_last_3d))
-        if not self.training:
-            self._remember(outputs, batch["classes"])
         return segmentation_losses(outputs, batch, self.classes, self.things)
-
-    def prediction_statistics(self) -> dict[str, float]:
-        """For the health monitor: classes predicted and true in validation, and the share of patches left empty."""
-        seen, self._seen = self._seen, []
-        if not seen:
-            return {}
-        predicted, true = (set().union(*(one[k] for one in seen)) for k in (0, 1))
-        empty = sum(not one[0] - {0} for one in seen) / len(seen)
-        return {
-            "predicted_classes": float(len(predicted)), "true_classes": float(len(true)), "background_share": empty,
-        }  # fmt: skip
-
-    def _remember(self, outputs: Tensor, target: Tensor) -> None:
-        for one, truth in zip(outputs[:, : self.classes].argmax(1), target, strict=True):
-            true = set(truth.unique().tolist()) - {IGNORED}
-            self._seen.append((set(one.unique().tolist()), true))
 
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
         terms = self.losses(self.network, batch)

@@ -155,7 +155,7 @@ class TwoStageSegmenter:
         self.notes_ = [*(f"first stage: {n}" for n in self._first.notes_), *self._second.notes_]
 
     def _mask(self, image: ScalarVolume, **options: Any) -> np.ndarray:
-        return largest_piece(self._first.predict_image(image, **options).array > 0)
+        return self._first.predict_image(image, **options).array > 0
 
     def _emptied(self, case: Case, folder: Path) -> Case:
         """A case whose image has the first stage's structure taken out, on disk."""
@@ -163,14 +163,6 @@ class TwoStageSegmenter:
         path = folder / f"{case.name}.nrrd"
         write_nrrd(emptied(image, self._mask(image)), path, compress=False)
         return replace(case, image=path)
-
-
-def largest_piece(mask: np.ndarray) -> np.ndarray:
-    """The largest connected part: what is removed is one structure, and a stray piece would take others with it."""
-    from scipy import ndimage
-
-    labels, count = ndimage.label(mask)
-    return mask if count < 2 else labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())
 
 
 def emptied(image: ScalarVolume, mask: np.ndarray) -> ScalarVolume:

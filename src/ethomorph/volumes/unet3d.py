@@ -16,7 +16,6 @@ from ethomorph.core.grid import Grid
 from ethomorph.core.model_files import damage_named, read_arrays, read_facts, write_arrays, write_facts
 from ethomorph.core.resample import resample_labels
 from ethomorph.core.volume import LabelVolume, ScalarVolume
-from ethomorph.study.provenance import peak_memory_mb
 from ethomorph.volumes.classes import ClassMap
 from ethomorph.volumes.data import Case
 from ethomorph.volumes.decode import Thresholds, find_things, settle_classes, tune
@@ -141,10 +140,14 @@ class UNet3dSegmenter:
                                  fix="check its pattern in [task.NAME.classes]")  # fmt: skip
             if there < len(found):
                 self.notes_.append(f"class {name} is in {there} of {len(found)} training volumes")
-        return make_plan(found, self.classes, self.settings, gpu=device != "cpu", steps=0)
+        sizes = [f.instance_mm3 for f in found if f.instances]
+        self.typical_mm3_ = float(np.median(sizes)) if sizes else 0.0
+        plan = make_plan(found, self.classes, self.settings, gpu=device != "cpu", steps=0)
+        return replaced(plan, thresholds={"typical_mm3": self.typical_mm3_})
 
     def _tuned(self, validation: Sequence[Case], held: Sequence[Any], train: Sequence[Case]) -> Thresholds:
-        typical = self.plan_.typical_mm3
+        typical = float(self.plan_.thresholds.get("typical_mm3", 0.0))
+        self.typical_mm3_ = typical
         if not self.classes.things:
             return Thresholds()
         if not validation:
@@ -189,10 +192,7 @@ class UNet3dSegmenter:
                 settle_classes(outputs.classes, instances, owners, self.classes.things)
             array, segments = labelled(outputs, instances, owners, self.classes, image.grid, scratch=scratch)
         share = outputs.skipped / max(1, outputs.tiles)
-        notes = (
-            f"{outputs.tiles} patches, {share:.0%} of them empty; predicted to need {need / 2**20:.0f} MiB, "
-            f"this process's peak is {peak_memory_mb():.0f} MiB",
-        )
+        notes = (f"{outputs.tiles} patches, {share:.0%} of them empty; predicted to need {need / 2**20:.0f} MiB",)
         return LabelVolume(array[None], image.grid, tuple(segments), image.grid, image.source, notes)
 
     def predicted_bytes(self, image: ScalarVolume) -> int:
