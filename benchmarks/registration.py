@@ -139,8 +139,9 @@ def report(rows: list[dict[str, Any]], watch: Stopwatch) -> None:
     )
 
     def told(name: str) -> str:
-        mean = Metric.from_dict(table[name]["mean_mm"])
-        return f"{mean}, n = {table[name]['heads']}, {table[name]['mean_voxels']:.2f} voxels, 95 % of landmarks under {table[name]['p95_mm']:.2f} mm"
+        block = table[name]
+        mean = Metric.from_dict(block["mean_mm"])
+        return f"{mean}, {block['mean_voxels']:.2f} voxels; 95 % under {block['p95_mm']:.2f} mm; {block['heads']} heads"
 
     claims = [
         Claim(
