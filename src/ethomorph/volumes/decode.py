@@ -155,7 +155,10 @@ def tune(
     def quality(thresholds: Thresholds) -> float:
         rows = []
         for outputs, truth in found:
-            instances, _ = find_things(outputs, things, thresholds)
+            try:
+                instances, _ = find_things(outputs, things, thresholds)
+            except InputError:  # a candidate that finds more things than there are ids
+                return -1.0
             rows.append(compare_instances(truth, instances.whole()).sums)
         value = panoptic_quality(np.array(rows))
         if say is not None:
