@@ -15,7 +15,14 @@ from ethomorph.phantoms.head import simulate_head
 from ethomorph.spatial.align import HEAD, SCAN, Anchors, Refused, carried, find_alignment, laid_out, of
 from ethomorph.spatial.anatomy import paired_names, pose_by_reference
 from ethomorph.spatial.check import check_alignment
-from ethomorph.spatial.rigid import applied, fit_map, held_out_errors, turn_angle_deg, without_outliers
+from ethomorph.spatial.rigid import (
+    applied,
+    fit_map,
+    held_out_errors,
+    turn_angle_deg,
+    turn_uncertainty_deg,
+    without_outliers,
+)
 from ethomorph.spatial.symmetry import angle_deg, symmetry_planes
 from ethomorph.spatial.template import Template
 from ethomorph.spatial.transform import Transform, inverted
@@ -188,6 +195,29 @@ def test_kabsch_similarity_affine_and_outliers():
     assert held_out_errors(points, noisy).mean() > fit  # what was held out is farther than what was fitted
     with pytest.raises(LabelError, match="one line"):
         fit_map(np.outer(np.arange(5.0), [1, 2, 3]), np.outer(np.arange(5.0), [1, 2, 3]))
+
+
+def test_the_rotation_is_as_uncertain_as_it_is_said_to_be():
+    """Expected and true error of the rotation agree over many noisy landmark sets, and noise is no outlier."""
+    rng = np.random.default_rng(3)
+    said, true, thrown = [], [], 0
+    for _ in range(150):
+        points = rng.normal(size=(6, 3)) * [4, 9, 5]
+        noisy = 1.1 * points + rng.normal(0, 0.3, points.shape)
+        map_, keep = without_outliers(points, noisy, "similarity")
+        thrown += int((~keep).sum())
+        said.append(turn_uncertainty_deg(points[keep], noisy[keep], "similarity"))
+        true.append(turn_angle_deg(map_))
+    assert np.sqrt(np.mean(np.square(said))) == pytest.approx(np.sqrt(np.mean(np.square(true))), rel=0.15)
+    assert thrown < 0.02 * 900
+    assert turn_uncertainty_deg(points[:3], points[:3], "similarity") < 1e-6
+
+
+def test_landmarks_that_leave_the_rotation_open_are_refused(head, template):
+    marks = coded(head)
+    marks[0].points += np.random.default_rng(1).normal(0, 3.0, marks[0].points.shape)
+    found = find_alignment(head.image, landmarks=marks, template=template)
+    assert found.refused and "uncertain" in found.reason
 
 
 def test_planes_of_a_shape_with_known_symmetry():

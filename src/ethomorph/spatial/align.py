@@ -31,6 +31,8 @@ SCAN, HEAD = "scan", "head"
 UNLIKE = 0.075
 """Residual, as a share of the template's radius, beyond which a bone is not this template's."""
 UNSTABLE_DEG = 1.0
+LANDMARKS_ROUGH_DEG, LANDMARKS_UNSURE_DEG = 1.0, 5.0
+"""Expected errors of the rotation beyond which landmarks' pose is called rough, and beyond which it is refused."""
 SLENDER = 1.15
 MARGIN_VOXELS = 3
 BODY_SHARE = 0.02
@@ -204,6 +206,20 @@ def _by_landmarks(
         found = pose_by_reference(named, template.landmarks)
     notes = [f"landmark {name} does not fit the others and was left out" for name in found.outliers]
     checks = {}
+    if found.unsure_deg is not None:
+        if found.unsure_deg > LANDMARKS_UNSURE_DEG:
+            raise Refused(
+                f"{len(found.used)} landmarks leave the rotation uncertain by {found.unsure_deg:.1f} degrees, at most "
+                f"{LANDMARKS_UNSURE_DEG:g} are accepted; set more, wider apart, or use the template's bone"
+            )
+        if found.unsure_deg > LANDMARKS_ROUGH_DEG and template is not None:
+            notes.append(
+                f"these landmarks fix the rotation to about {found.unsure_deg:.1f} degrees; the template's bone may do "
+                "better (--method template)"
+            )
+        checks["rotation_uncertainty"] = Metric(
+            found.unsure_deg, unit="deg", n=len(found.used), note="expected, from what is left after the fit"
+        )
     if len(found.held_out_mm):
         checks["held_out_landmark_error"] = Metric(
             float(found.held_out_mm.mean()), unit="mm", n=len(found.held_out_mm),

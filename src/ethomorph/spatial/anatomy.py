@@ -9,7 +9,7 @@ import numpy as np
 
 from ethomorph.core.errors import LabelError
 from ethomorph.spatial.pose import frame_matrix
-from ethomorph.spatial.rigid import applied, fit_map, held_out_errors, without_outliers
+from ethomorph.spatial.rigid import applied, fit_map, held_out_errors, turn_uncertainty_deg, without_outliers
 
 _LEFT = re.compile(r"(?<![a-z])(left|l|sin)(?![a-z])|_left|left_|Left", re.I)
 _RIGHT = re.compile(r"(?<![a-z])(right|r|dex)(?![a-z])|_right|right_|Right", re.I)
@@ -27,12 +27,14 @@ class LandmarkPose:
     used : names that took part.
     outliers : names that did not fit the others.
     held_out_mm : for each used landmark, its distance from where the map of the others puts it.
+    unsure_deg : expected error of the rotation, by what is left after the fit; None where it cannot be told.
     """
 
     matrix: np.ndarray
     used: list[str]
     outliers: list[str]
     held_out_mm: np.ndarray
+    unsure_deg: float | None = None
 
 
 def pose_by_reference(found: dict[str, np.ndarray], reference: dict[str, np.ndarray]) -> LandmarkPose:
@@ -61,6 +63,7 @@ def pose_by_reference(found: dict[str, np.ndarray], reference: dict[str, np.ndar
     return LandmarkPose(
         rigid, [n for n, k in zip(names, keep, strict=True) if k],
         [n for n, k in zip(names, keep, strict=True) if not k], apart,
+        turn_uncertainty_deg(source[keep], target[keep], "similarity"),
     )  # fmt: skip
 
 

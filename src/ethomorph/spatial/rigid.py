@@ -9,8 +9,8 @@ import numpy as np
 from ethomorph.core.errors import LabelError
 
 Kind = Literal["rigid", "similarity", "affine"]
-OUTLIER = 3.5
-"""A point is an outlier this many median absolute deviations from where the others put it, and beyond `LEAST_SHARE`."""
+OUTLIER = 2.5
+"""A point is an outlier this many robust standard deviations from where the others put it, and beyond `LEAST_SHARE`."""
 LEAST_SHARE = 0.04
 """Share of the configuration's size below which no point is an outlier."""
 
@@ -57,7 +57,9 @@ def without_outliers(source: np.ndarray, target: np.ndarray, kind: Kind = "rigid
     """The map of the points that agree, and (n,) bool which ones do.
 
     From every triple (or 300 of them) a map is made; the one with the least median distance tells the points that
-    belong, which then make the map (least median of squares, Rousseeuw 1984).
+    belong, which then make the map (least median of squares, Rousseeuw 1984). Every triple lies on itself, so the
+    median is that of rank ``(n + 4) / 2``, and the spread is made larger by ``1 + 5 / (n - 3)`` for few points
+    (Rousseeuw and Leroy 1987): of six landmarks, two ordinary ones must not be thrown out.
     """
     from itertools import combinations
 
@@ -76,19 +78,39 @@ def without_outliers(source: np.ndarray, target: np.ndarray, kind: Kind = "rigid
             trial = fit_map(source[index], target[index], "rigid")
         except LabelError:
             continue
-        middle = float(np.median(np.linalg.norm(applied(trial, source) - target, axis=1)))
+        middle = _middle(np.linalg.norm(applied(trial, source) - target, axis=1))
         if middle < least:
             best, least = trial, middle
     keep = np.ones(n, bool)
     for _ in range(4):
         rest = np.linalg.norm(applied(best, source) - target, axis=1)
         size = float(np.linalg.norm(target - target.mean(axis=0), axis=1).max())
-        limit = max(LEAST_SHARE * size, OUTLIER * 1.4826 * float(np.median(rest)))
+        limit = max(LEAST_SHARE * size, OUTLIER * 1.4826 * (1 + 5 / (n - 3)) * _middle(rest))
         keep = rest <= limit
         if keep.sum() < max(4, (n + 1) // 2):
             return first, np.ones(n, bool)
         best = fit_map(source[keep], target[keep], kind)
     return best, keep
+
+
+def _middle(distances: np.ndarray) -> float:
+    """The median beyond the three points that lie on their own map anyway."""
+    return float(np.sort(distances)[(len(distances) + 4) // 2 - 1])
+
+
+def turn_uncertainty_deg(source: np.ndarray, target: np.ndarray, kind: Kind = "rigid") -> float:
+    """Expected error of the rotation fitted to paired points, in degrees, from what is left after the fit.
+
+    ``s^2 (sum |p|^2 I - p p^T)^-1`` is the covariance of the turn about the points' middle, with ``s^2`` the squared
+    residuals over their degrees of freedom; returned is the square root of its trace. Infinite without any freedom left.
+    """
+    freedom = 3 * len(source) - {"rigid": 6, "similarity": 7, "affine": 12}[kind]
+    if freedom < 1:
+        return float("inf")
+    laid = applied(fit_map(source, target, kind), source)
+    spread = float(((laid - target) ** 2).sum()) / freedom
+    p = laid - laid.mean(axis=0)
+    return float(np.rad2deg(np.sqrt(spread * np.trace(np.linalg.inv((p**2).sum() * np.eye(3) - p.T @ p)))))
 
 
 def held_out_errors(source: np.ndarray, target: np.ndarray, kind: Kind = "rigid") -> np.ndarray:
