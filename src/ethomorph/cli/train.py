@@ -55,6 +55,7 @@ def train(
         )  # fmt: skip
         raise typer.Exit(told(job, script, study=study, dry_run=dry_run, wait=wait, json=json))
     from ethomorph.report.run import metric_table
+    from ethomorph.training.ranks import ranks
     from ethomorph.workflow.train import train as train_task
 
     finished = train_task(
@@ -66,6 +67,8 @@ def train(
         resume=resume,
         progress=not quiet,
     )
+    if not ranks().first:
+        return
     scores = finished.read_json("scores.json")
     if json:
         print_json(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ethomorph.core.errors import InputError
+from ethomorph.training.ranks import ranks
 
 FULL = "32-true"
 
@@ -18,7 +19,8 @@ def choose_device(wish: str = "auto") -> str:
 
     if wish == "auto":
         if torch.cuda.is_available():
-            return "cuda"
+            mine = ranks()
+            return f"cuda:{mine.local % torch.cuda.device_count()}" if mine.several else "cuda"
         return "mps" if torch.backends.mps.is_available() else "cpu"
     kind, _, index = wish.partition(":")
     if kind == "cpu" and not index:

@@ -14,6 +14,7 @@ import torch
 from lightning.pytorch.utilities.data import extract_batch_size
 
 from ethomorph.core.files import write_text
+from ethomorph.training.ranks import gathered
 from ethomorph.training.state import RunState
 
 FIRST = ("epoch", "train_loss", "validation_loss")
@@ -33,6 +34,11 @@ class WeightedMean:
             loss = loss.double()
         self.total = self.total.to(loss.device, loss.dtype) + loss * weight
         self.weight += weight
+
+    def of_all_ranks(self) -> WeightedMean:
+        """The mean over every process of a training in several, so that all of them judge an epoch alike."""
+        shares = gathered((float(self.total), self.weight))
+        return WeightedMean(sum(total for total, _ in shares), sum(weight for _, weight in shares))
 
     @property
     def value(self) -> float | None:
@@ -106,7 +112,7 @@ class History(pl.Callback):
         self.validation_seconds += time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        row: dict[str, Any] = {"epoch": self.run.epoch + 1, "train_loss": self.train.value}
+        row: dict[str, Any] = {"epoch": self.run.epoch + 1, "train_loss": self.train.of_all_ranks().value}
         row["validation_loss"] = self.validation.value
         row |= {name: float(value) for name, value in trainer.callback_metrics.items()}
         row["learning_rate"] = trainer.optimizers[0].param_groups[0]["lr"]

@@ -22,12 +22,14 @@ from ethomorph.training.monitor import HealthMonitor
 from ethomorph.training.progress import Progress
 from ethomorph.training.quiet import quiet
 from ethomorph.training.randomness import seed_all
+from ethomorph.training.ranks import join, ranks, refuse_uneven, shared_out, trainer_options
 from ethomorph.training.rate import LearningRate
 from ethomorph.training.settings import FitSettings
 from ethomorph.training.state import RunState
 from ethomorph.training.steps import Steps
 from ethomorph.training.stopping import EarlyStop, Limits, Supervised, interrupts
 from ethomorph.training.supervision import current
+from ethomorph.training.together import Together
 from ethomorph.training.unit_monitor import start_batches
 
 Factories = tuple[LoaderFactory, LoaderFactory | None]
@@ -43,6 +45,8 @@ def run_fit(
     label: str | None,
 ) -> FitResult:
     """What `ethomorph.training.fit.fit` promises; no progress without a `label`."""
+    join()
+    refuse_uneven(settings.batch_size)
     device = choose_device(settings.device)
     precision, note = choose_precision(settings.precision, device)
     run = RunState(settings, folder, batch_size=settings.batch_size, notes=[note] if note else [])
@@ -113,6 +117,7 @@ def one_go(
     show = Progress(run, history.row, label=label or "")
     keeper = Keeper(run, parts)
     callbacks = [Resume(run, loader, keeper, resumed), *parts, *([show] if label else []), keeper]
+    callbacks += [Together()] if ranks().several else []
     if (supervision := current()) is not None:
         callbacks.append(Supervised(run, history.row, supervision))
     if resumed is not None:
@@ -138,6 +143,7 @@ def one_go(
         num_sanity_val_steps=start_batches(run.batch_size, len(loader)) if run.has_validation and not run.step else 0,
         use_distributed_sampler=False,
         default_root_dir=run.folder,
+        **trainer_options(),
     )
     try:
         trainer.fit(module, loader, validation if run.has_validation else None)
@@ -145,7 +151,7 @@ def one_go(
         pass  # Lightning's own way out, taken after the step at which the run was stopped and written
     except (RuntimeError, MemoryError) as error:
         smaller = smaller_batch(run.batch_size, settings.batch_size)
-        if not is_out_of_memory(error) or smaller is None:
+        if not is_out_of_memory(error) or smaller is None or ranks().several:  # the others would go on waiting
             raise
         monitor.out_of_memory(run.batch_size, smaller)
         run.batch_size, run.accumulate = smaller, settings.batch_size // smaller
@@ -164,7 +170,7 @@ def one_go(
 def seeded(factories: Factories, run: RunState) -> tuple[SeededLoader, SeededLoader | None]:
     """The two loaders at the batch size that fits in memory."""
     make_train, make_validation = factories
-    loader = SeededLoader(make_train(run.batch_size), seed=run.settings.seed)
+    loader = SeededLoader(shared_out(make_train(run.batch_size)), seed=run.settings.seed)
     if make_validation is None:
         return loader, None
     return loader, SeededLoader(make_validation(run.batch_size), seed=run.settings.seed, part=VALIDATION)

@@ -12,6 +12,7 @@ import lightning.pytorch as pl
 import torch
 
 from ethomorph.training.history import History, loss_of
+from ethomorph.training.ranks import gathered, ranks
 from ethomorph.training.state import RunState
 from ethomorph.training.supervision import Supervision
 
@@ -88,11 +89,22 @@ class Limits(pl.Callback):
             where = f"epoch {run.epoch + 1}, step {run.step}"
             run.request_stop(trainer, "not finite", f"the training loss was {loss} in {where}", validate=False)
         self.check(trainer)
+        self.agree(trainer)
         run.partial = bool(run.stop) and not last
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if not self.run.partial:
             self.check(trainer)
+            self.agree(trainer)
+
+    def agree(self, trainer: pl.Trainer) -> None:
+        """Where one of several processes has to stop, all do, at the same step and for its reason."""
+        if not ranks().several:
+            return
+        stops = [stop for stop in gathered((self.run.stop, self.run.stop_reason)) if stop[0]]
+        if stops:
+            self.run.stop, self.run.stop_reason = stops[0]
+            self.run.request_stop(trainer, *stops[0], validate=stops[0][0] not in ("not finite", "interrupt"))
 
     def check(self, trainer: pl.Trainer) -> None:
         run, settings = self.run, self.run.settings

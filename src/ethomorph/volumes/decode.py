@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
+from ethomorph.core.errors import InputError
 from ethomorph.core.grid import Grid
 from ethomorph.volumes.panoptic import compare_instances, panoptic_quality
 from ethomorph.volumes.store import Box, Store

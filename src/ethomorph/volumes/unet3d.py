@@ -71,6 +71,7 @@ class UNet3dSegmenter:
         from ethomorph.training.devices import choose_device
         from ethomorph.training.fit import fit
         from ethomorph.training.randomness import seed_all
+        from ethomorph.training.ranks import agreed
         from ethomorph.training.settings import FitSettings
         from ethomorph.volumes.patches import Patches, prepare
         from ethomorph.volumes.training import STEPS_AN_EPOCH, SegmenterModule
@@ -96,7 +97,8 @@ class UNet3dSegmenter:
             steps = settings.steps or DEFAULT_STEPS
             if max_minutes is not None:
                 left = max_minutes * 60 - (time.monotonic() - began)
-                fitting = max(1, int(0.85 * left / seconds_a_step(module, patches, settings.batch_size, device)))
+                seconds = agreed(seconds_a_step(module, patches, settings.batch_size, device))
+                fitting = max(1, int(0.85 * agreed(left) / seconds))
                 if settings.steps and fitting < steps:
                     self.notes_.append(f"to train in time, {fitting} steps were made instead of {steps}")
                 steps = min(steps, fitting) if settings.steps else fitting

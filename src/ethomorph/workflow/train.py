@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from ethomorph.study.config import Study, TaskSection
 from ethomorph.study.provenance import Stopwatch, describe_run
 from ethomorph.study.run import Run, plain
 from ethomorph.study.task import Task, open_task
+from ethomorph.training.ranks import decided, join
 
 
 def split_task(task: Task) -> list[str]:
@@ -59,10 +62,12 @@ def train(
     ------
     InputError : the study, its labels or its images cannot be used; nothing is left half-written.
     """
-    watch = Stopwatch()
+    watch, mine = Stopwatch(), join()
     study = Study(folder)
     name, _ = study.task(task)
-    place = _unfinished(study, name, run) if resume else _fresh(study, name, run)
+    place = Run(decided(lambda: (_unfinished(study, name, run) if resume else _fresh(study, name, run)).folder))
+    if not mine.first:
+        return _help(study, name, place, overrides, max_minutes, resume=resume)
     if resume:
         opened, parts = reopen(place, study)
     else:
@@ -87,6 +92,25 @@ def train(
         ),
     )
     write_report(opened, parts, place)
+    return place
+
+
+def _help(
+    study: Study, name: str, place: Run, overrides: dict[str, Any] | None, max_minutes: float | None, *, resume: bool
+) -> Run:
+    """Train with the first process, on the same samples, and leave nothing: the run is the first one's to write."""
+    with tempfile.TemporaryDirectory(prefix="ethomorph-rank-") as folder:
+        here = Run(Path(folder) / place.folder.name)
+        if resume:
+            shutil.copytree(place.folder, here.folder)
+            opened, parts = reopen(place, study)
+        else:
+            opened = open_task(study, name, overrides)
+            parts = split_task(opened)
+            opened.refuse_unfit(parts)
+        minutes = max_minutes or (place.config().get("max_minutes") if resume else opened.section.max_minutes)
+        opened.fit(parts, here, max_minutes=minutes, resume=resume, progress=False)
+        stop_where_interrupted(here)
     return place
 
 

@@ -373,11 +373,12 @@ class PoseEstimator:
     ) -> int:  # fmt: skip
         """Steps that fit into `seconds`, by the time that the first ones take; a resumed run keeps its plan."""
         from ethomorph.keypoints.pose.train import seconds_a_step
+        from ethomorph.training.ranks import agreed
 
         plan = folder / "plan.json" if folder else None
         if plan and resume and plan.exists():
             return int(json.loads(plan.read_text(encoding="utf-8"))["steps"])
-        fitting = max(1, int(0.9 * seconds / seconds_a_step(module, batches, TRIAL_STEPS)))
+        fitting = agreed(max(1, int(0.9 * seconds / seconds_a_step(module, batches, TRIAL_STEPS))))
         if fitting < steps:
             self.notes_.append(f"to train in time, {fitting} steps were made instead of {steps}")
         steps = min(steps, fitting)
