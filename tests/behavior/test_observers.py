@@ -50,3 +50,25 @@ def test_four_raters_of_freezing(shared_data):
     table = pd.read_csv(shared_data / "behaviour-freezing" / "raters_freezing.csv.gz").drop(columns="frame")
     kappas = pairwise_kappas(table)
     assert kappas.loc["expert1", ["expert2", "expert3", "novice"]].round(3).tolist() == [0.909, 0.941, 0.597]
+
+
+def test_the_verb_on_two_files_and_on_one_table(tmp_path, capsys):
+    from ethomorph.cli.app import execute
+    from ethomorph.formats.boris import write_aggregated
+
+    late = log(("dig", 0.8, 10.8), ("swim", 10.8, 50.8), ("dig", 60.8, 80.8))
+    for name, one in (("anna", FIRST), ("ben", late)):
+        write_aggregated(one, tmp_path / f"{name}.csv")
+    files = [str(tmp_path / f"{name}.csv") for name in ("anna", "ben")]
+    out = tmp_path / "agreement.csv"
+    assert execute(["measure", "observers", *files, "--unit-s", "0.2", "--out", str(out)]) == 0
+    table = pd.read_csv(out).set_index("figure")["value"]
+    assert table["events_matched"] == 3 and table["event_lag_s"] == pytest.approx(0.8)
+    expected = time_unit_agreement({"x": FIRST, "y": late}, "o", "a", unit_s=0.2)["kappa"].loc["x", "y"]
+    assert table["kappa"].iloc[0] == pytest.approx(expected, abs=1e-6)
+    ratings = pd.DataFrame({"frame": range(4), "anna": [0, 0, 1, 1], "ben": [0, 1, 1, 1]})
+    ratings.to_csv(tmp_path / "ratings.csv", index=False)
+    assert execute(["measure", "observers", str(tmp_path / "ratings.csv"), "--out", str(out)]) == 0
+    assert pd.read_csv(out).set_index("figure").loc["kappa", "value"] == pytest.approx(0.5)
+    assert execute(["measure", "observers", files[0], "--out", str(out)]) == 2
+    assert "a file an observer" in capsys.readouterr().err

@@ -186,6 +186,38 @@ def bouts(
     print(out)
 
 
+@app.command()
+def observers(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(help="A table with a column an observer, or a file an observer (BORIS, labels of frames)."),
+    ],
+    out: Out = Path("agreement.csv"),
+    unit_s: Annotated[float, typer.Option("--unit-s", min=0.001, help="Length of the moments compared, s.")] = 1.0,
+    tolerance_s: Annotated[
+        float, typer.Option("--tolerance-s", min=0, help="How far starts of one event may lie apart, s.")
+    ] = 1.0,
+    fps: Annotated[float | None, typer.Option("--fps", min=0.001, help="Frames a second of tables of frames.")] = None,
+    column: Annotated[str | None, typer.Option("--column", help="The column of labels in tables of frames.")] = None,
+    json: Json = False,
+) -> None:
+    """Do observers agree: Cohen's kappa of each pair, Krippendorff's alpha of all, events paired within a tolerance.
+
+    Example: `ethomorph measure observers anna.boris ben.boris --unit-s 0.5 --tolerance-s 1`
+    """
+    show_warnings_plainly()
+    from ethomorph.cli.output import print_table
+    from ethomorph.workflow.measure_observers import measure_observers
+
+    table = measure_observers(sources, out=out, unit_s=unit_s, tolerance_s=tolerance_s, fps=fps, column=column)
+    if json:
+        _tell(table, [], out, True)
+        return
+    table = table.loc[:, [bool((table[name] != "").any()) for name in table.columns]]
+    print_table(table.map(lambda v: f"{v:.3f}" if isinstance(v, float) and v == v else v))
+    print(out)
+
+
 def _tell(table, notes: list[str], out: Path, json: bool) -> None:  # type: ignore[no-untyped-def]
     if json:
         print_json(
