@@ -90,11 +90,16 @@ def _of_pixels(model: BehaviorClassifier, data: ClipSet, held: ClipSet | None, p
     chosen = model.settings
     rows = chosen.imbalance.chosen(codes, len(model.classes_), seed=model.seed)
     full = chosen.network.pixel_full
-    train = ClipFrames(frames, codes, rows, settings=chosen.network, seed=model.seed, scale=full)
+    train = ClipFrames(
+        frames, codes, rows, settings=chosen.network, seed=model.seed, scale=full, groups=numbered(clips.groups)
+    )
     check = None
     if held is not None:
         held, held_frames = model._decoded(held, progress)
-        check = ClipFrames(held_frames, held.codes(model.classes_), np.arange(len(held)), settings=None, scale=full)
+        check = ClipFrames(
+            held_frames, held.codes(model.classes_), np.arange(len(held)), settings=None, scale=full,
+            groups=numbered(held.groups),
+        )  # fmt: skip
     model.names_ = ["red", "green", "blue"] if chosen.colour else ["grey"]
     model.scale_ = None
     assert model.canvas_ is not None
@@ -114,13 +119,13 @@ def _of_signals(model: BehaviorClassifier, data: ClipSet, held: ClipSet | None, 
     codes = clips.codes(model.classes_)
     chosen = model.settings
     rows = chosen.imbalance.chosen(codes, len(model.classes_), seed=model.seed)
-    train = SignalClips([_scaled(s.values, model.scale_) for s in signals], codes, rows)
+    train = SignalClips([_scaled(s.values, model.scale_) for s in signals], codes, rows, numbered(clips.groups))
     check = None
     if held is not None:
         held, held_frames = model._decoded(held, progress)
         more = model._clip_signals(held, held_frames, progress)
         scaled = [_scaled(s.values, model.scale_) for s in more]
-        check = SignalClips(scaled, held.codes(model.classes_), np.arange(len(held)))
+        check = SignalClips(scaled, held.codes(model.classes_), np.arange(len(held)), numbered(held.groups))
     weights = chosen.imbalance.weights(codes[rows], len(model.classes_))
     return Prepared(codes, train, check, len(model.names_), True, weights, {})
 
@@ -148,6 +153,17 @@ def _of_recordings(model: BehaviorClassifier, data: Any, validation: Any) -> Pre
     known = known[known >= 0]
     weights = model.settings.imbalance.weights(known, len(model.classes_))
     return Prepared(known, train, check if check and len(check) else None, len(model.names_), False, weights, {})
+
+
+def numbered(groups: list[str]) -> np.ndarray:
+    """(n,) number of each name.
+
+    Examples
+    --------
+    >>> numbered(["b", "a", "b"]).tolist()
+    [1, 0, 1]
+    """
+    return np.unique(groups, return_inverse=True)[1]
 
 
 def scale_of(values: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

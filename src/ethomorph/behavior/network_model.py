@@ -35,13 +35,14 @@ class ClipFrames(torch.utils.data.Dataset):
     rows : which clips, in order; a repeated one is taught twice.
     settings : for augmentation; None shows them as they are.
     scale : what pixels are divided by.
+    groups : (clips,) number of each clip's animal, for the health monitor alone.
     """
 
     def __init__(
         self, frames: Any, codes: np.ndarray, rows: Sequence[int] | np.ndarray, *, settings: NetworkSettings | None,
-        seed: int = 0, scale: float = FULL,
+        seed: int = 0, scale: float = FULL, groups: np.ndarray | None = None,
     ) -> None:  # fmt: skip
-        self.frames, self.codes, self.rows = frames, codes, np.asarray(rows)
+        self.frames, self.codes, self.rows, self.groups = frames, codes, np.asarray(rows), groups
         self.settings, self.seed, self.scale, self.epoch = settings, seed, scale, 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -57,14 +58,17 @@ class ClipFrames(torch.utils.data.Dataset):
             rng = np.random.default_rng([self.seed, self.epoch, index])
             clip = augmented(clip, rng, strength=self.settings.augment, flips=self.settings.flips)
         pixels = torch.from_numpy(np.ascontiguousarray(clip.transpose(3, 0, 1, 2))).float().div_(self.scale)
-        return {"clip": pixels, "label": torch.tensor(int(self.codes[row]))}
+        return {"clip": pixels, "label": torch.tensor(int(self.codes[row]))} | group_item(self.groups, row)
 
 
 class SignalClips(torch.utils.data.Dataset):
     """Signals of clips as (signals, instants) with their class: standardised, the same length for all."""
 
-    def __init__(self, signals: list[np.ndarray], codes: np.ndarray, rows: Sequence[int] | np.ndarray) -> None:
-        self.signals, self.codes, self.rows = signals, codes, np.asarray(rows)
+    def __init__(
+        self, signals: list[np.ndarray], codes: np.ndarray, rows: Sequence[int] | np.ndarray,
+        groups: np.ndarray | None = None,
+    ) -> None:  # fmt: skip
+        self.signals, self.codes, self.rows, self.groups = signals, codes, np.asarray(rows), groups
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -74,7 +78,12 @@ class SignalClips(torch.utils.data.Dataset):
         return {
             "features": torch.from_numpy(self.signals[row].T.copy()).float(),
             "label": torch.tensor(int(self.codes[row])),
-        }
+        } | group_item(self.groups, row)
+
+
+def group_item(groups: np.ndarray | None, row: int) -> dict[str, Tensor]:
+    """The entry of a sample that says its group, where groups are known."""
+    return {} if groups is None else {"group": torch.tensor(int(groups[row]))}
 
 
 class SignalChunks(torch.utils.data.Dataset):
@@ -141,6 +150,9 @@ class BehaviorModule(pl.LightningModule):
     def labels_of(self, batch: dict[str, Tensor]) -> Tensor:
         labels = batch["label"]
         return labels[labels >= 0]
+
+    def groups_of(self, batch: dict[str, Tensor]) -> Tensor | None:
+        return batch.get("group")
 
     def forward(self, inputs: Tensor) -> Tensor:
         return self.network(inputs)

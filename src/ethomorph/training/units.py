@@ -43,9 +43,9 @@ class Tally:
     fired: torch.Tensor
     extremes: list[torch.Tensor] = field(default_factory=list)
     maybe_constant: bool = True
-    by_group: dict[int, torch.Tensor] = field(default_factory=dict)
+    by_group: torch.Tensor | None = None  # (groups, units) samples of the group for which the unit fired
+    group_samples: torch.Tensor | None = None
     samples: int = 0
-    group_samples: dict[int, int] = field(default_factory=dict)
     zeros: torch.Tensor | None = None
 
     def layer(self, name: str, part: str) -> LayerUnits:
@@ -53,8 +53,10 @@ class Tally:
         rate = self.fired.double() / max(1, self.samples)
         silent = self.fired == 0
         same = self.constant() & ~silent if self.maybe_constant and self.samples > 1 else torch.zeros_like(silent)
-        groups = [self.by_group[g] > 0 for g, n in self.group_samples.items() if n >= GROUP_SAMPLES]
-        one_group = int((torch.stack(groups).sum(0) == 1).sum()) if len(groups) > 1 else 0
+        one_group = 0
+        if self.by_group is not None and self.group_samples is not None:
+            in_group = self.by_group[self.group_samples >= GROUP_SAMPLES] > 0
+            one_group = int((in_group.sum(0) == 1).sum()) if len(in_group) > 1 else 0
         nearly = (rate < NEARLY) & ~silent if self.samples >= NEARLY_SAMPLES else torch.zeros_like(silent)
         return LayerUnits(
             layer=name,
@@ -80,6 +82,18 @@ class Tally:
             now = [choose(a, b) for choose, a, b in zip(pick, self.extremes, now, strict=True)]
         self.extremes = now
         self.maybe_constant = self.samples < 2 or bool(self.constant().any())
+
+    def add_groups(self, fired: torch.Tensor, groups: torch.Tensor) -> None:
+        """Count by group: `fired` (samples, units), `groups` (samples,) numbers."""
+        number = int(groups.max()) + 1
+        if self.by_group is None or self.group_samples is None:
+            self.by_group, self.group_samples = self.fired.new_zeros(0, fired.shape[1]), self.fired.new_zeros(0)
+        if (missing := number - len(self.by_group)) > 0:
+            self.by_group = torch.cat([self.by_group, self.by_group.new_zeros(missing, fired.shape[1])])
+            self.group_samples = torch.cat([self.group_samples, self.group_samples.new_zeros(missing)])
+        groups = groups.to(fired.device)
+        self.by_group.index_add_(0, groups, fired.long())
+        self.group_samples.index_add_(0, groups, torch.ones_like(groups))
 
     def constant(self) -> torch.Tensor:
         """Which units had the same largest and the same smallest value in every sample so far."""
@@ -215,11 +229,7 @@ class UnitRecorder(TorchFunctionMode):
         if tally.maybe_constant:
             tally.add_extremes(high, values.amin(other) if other else values)
         if self.groups is not None and len(self.groups) == len(fired):
-            for group in self.groups.unique().tolist():
-                rows = fired[(self.groups == group).to(fired.device)]
-                before = tally.by_group.get(group, torch.zeros_like(tally.fired))
-                tally.by_group[group] = before + rows.sum(0)
-                tally.group_samples[group] = tally.group_samples.get(group, 0) + len(rows)
+            tally.add_groups(fired, self.groups)
 
     def layers(self, part: str = "validation") -> list[LayerUnits]:
         """Every layer's counts, in the order in which they were first called."""
