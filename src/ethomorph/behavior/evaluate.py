@@ -12,6 +12,7 @@ from ethomorph.audit.metadata_model import cross_predicted, metadata_of, metadat
 from ethomorph.behavior.estimator import BehaviorClassifier, recording_labels, units_of
 from ethomorph.behavior.feature_model import Rows
 from ethomorph.behavior.folds import cross_predict, grouped_folds
+from ethomorph.behavior.metrics import class_scores, confusion
 from ethomorph.behavior.samples import Blocks
 from ethomorph.behavior.score import class_metrics, score_bouts, score_classes, share_errors
 from ethomorph.behavior.segments import UNSCORED, segments
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 FOLD_SECONDS = 240.0
 """Longest time that folds over the whole data set may take where nobody asked for them."""
+FEW_GROUPS = 3
+"""Groups that a class needs so that it can be taught, chosen and judged on different ones."""
 IN_FOLDS = ("macro_f1", "balanced_accuracy", "accuracy", "kappa")
 
 
@@ -186,6 +189,8 @@ def add_folds(task: BehaviorTask, model: BehaviorClassifier, block: dict[str, An
         metrics = class_metrics(rows.codes, found[1], found[0], groups, len(model.classes_), seed=seed, resamples=200)
         for name in IN_FOLDS:
             block["metrics"][f"{kind}_folds_{name}"] = metrics[name].to_dict()
+        if kind == "grouped":
+            block["warnings"] += few_groups_told(rows.codes, found[1], groups, model.classes_)
         _fold_baselines(task, block, rows.codes, folds, groups, kind, seed)
         block.setdefault("folds", {})[kind] = {"folds": len(np.unique(folds)), "samples": len(folds)}
 
@@ -201,6 +206,28 @@ def all_rows(task: BehaviorTask, model: BehaviorClassifier, *, progress: bool) -
         return rows
     group = dict(zip(task.samples["sample"], task.samples["group"], strict=True))
     return replace(rows, groups=np.array([group[name] for name in names]))
+
+
+def few_groups_told(truth: np.ndarray, predicted: np.ndarray, groups: np.ndarray, classes: list[str]) -> list[str]:
+    """The sentence on classes of which too few groups are there to teach and to judge, and what they do to the score.
+
+    Parameters
+    ----------
+    truth, predicted : (n,) codes on folds of whole groups.
+    """
+    count = len(classes)
+    shown_by = np.array([len(np.unique(groups[truth == code])) for code in range(count)])
+    few, enough = np.flatnonzero((shown_by > 0) & (shown_by < FEW_GROUPS)), np.flatnonzero(shown_by >= FEW_GROUPS)
+    if not len(few):
+        return []
+    f1 = class_scores(confusion(truth, predicted, count))["f1"]
+    named = ", ".join(f"{classes[code]} ({shown_by[code]})" for code in few)
+    beside = f", that of the other {len(enough)} {f1[enough].mean():.2f}" if len(enough) else ""
+    return [
+        f"{len(few)} of {count} classes live in fewer than {FEW_GROUPS} groups ({named}): on folds of whole groups "
+        f"their mean F1 is {f1[few].mean():.2f}{beside}. A split that cuts groups would score them by the look of the "
+        "group, not by the behaviour; record them in more groups"
+    ]
 
 
 def _fold_baselines(
