@@ -7,12 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ethomorph.cluster.manifest import Counts, Manifest, chunks
+from ethomorph.cluster.work import Work
 from ethomorph.core.errors import FormatError, StudyError
 
 
 def make(folder: Path, count: int = 5) -> Manifest:
     inputs = [Path(f"/pictures/{i}.png") for i in range(count)]
-    return Manifest.create(folder, run=Path("/run"), out=Path("/out.tps"), inputs=inputs, suffix=".json")
+    return Manifest.create(folder, work=Work("predict", "/run"), out=Path("/out.tps"), inputs=inputs, suffix=".json")
 
 
 def test_outcomes_of_several_workers_come_together(tmp_path):
@@ -62,7 +63,7 @@ def test_more_inputs_are_added_behind_the_known_ones(tmp_path):
 def test_another_runs_output_is_refused(tmp_path):
     make(tmp_path / "m")
     with pytest.raises(StudyError, match="another --out"):
-        Manifest.create(tmp_path / "m", run=Path("/other"), out=Path("/o"), inputs=[], suffix=".json")
+        Manifest.create(tmp_path / "m", work=Work("predict", "/other"), out=Path("/o"), inputs=[], suffix=".json")
 
 
 def test_a_damaged_plan_is_refused(tmp_path):

@@ -14,6 +14,7 @@ import pytest
 from ethomorph.cli.app import execute
 from ethomorph.cluster.manifest import Manifest
 from ethomorph.cluster.many import begin, finish, predict_many, work, work_folder
+from ethomorph.cluster.work import Work
 from ethomorph.core.errors import InputError
 from ethomorph.core.landmarks import Specimen
 from ethomorph.formats.registry import read_landmarks
@@ -38,7 +39,7 @@ def test_gives_what_a_plain_prediction_gives_and_lists_the_damaged(trained, pict
 
 def test_a_second_call_does_only_what_is_missing(trained, pictures, tmp_path):
     run, out = Run(trained / "runs/t/a"), tmp_path / "o.tps"
-    manifest = begin(run, [str(pictures)], out)
+    manifest = begin(Work.predict(run), [str(pictures)], out)
     work(manifest.folder, manifest.pending()[:9], "first")
     assert finish(manifest.folder)["pending"] == 10 and not out.exists()
     before = {part: part.stat().st_mtime_ns for part in manifest.parts_done()}

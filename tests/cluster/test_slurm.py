@@ -42,6 +42,20 @@ def test_training_as_a_job(slurm, trained):
     assert here == there
 
 
+def test_a_training_in_two_processes_and_its_scoring(slurm, trained):
+    """One training in two processes that srun starts: the same split, and one run folder; scored by another job."""
+    settings = ["method=heatmap", "settings={steps = 30, pictures = 4, coarse = {filters = 4}, refine = {filters = 4}}"]
+    command = ["train", str(trained), "--run", "pair", "--on", "slurm", "--wait", "--slurm", "processes=2"]
+    assert execute([*command, *(part for one in settings for part in ("--set", one))]) == 0
+    run = trained / "runs/t/pair"
+    assert (run / "split.csv").read_bytes() == (trained / "runs/t/a/split.csv").read_bytes()
+    assert len(list(list(jobs_of(trained))[-1].folder.glob("logs/*_log.out"))) == 2
+    scores = (run / "scores.json").read_bytes()
+    (run / "scores.json").unlink()
+    assert execute(["score", str(run), "--on", "slurm", "--wait"]) == 0
+    assert json.loads((run / "scores.json").read_bytes()) == json.loads(scores)
+
+
 def test_an_array_survives_killed_tasks_and_a_killed_daemon(slurm, trained, many, tmp_path):
     out = tmp_path / "found.tps"
     run = str(trained / "runs/t/a")

@@ -40,15 +40,17 @@ def predict(
     """
     show_warnings_plainly()
     if on is Where.slurm:
-        from ethomorph.cluster.submit import submit_predictions
+        from ethomorph.cluster.submit import submit_many
+        from ethomorph.cluster.work import Work
         from ethomorph.study.run import Run
 
         opened = Run.open(run)
-        job, script = submit_predictions(
-            opened, inputs, out=out, tasks=tasks, retry_failed=retry_failed, changes=changes(slurm), dry_run=dry_run
-        )
-        place = opened.study().folder
-        raise typer.Exit(told(job, script, study=place, dry_run=dry_run, wait=wait, json=json))
+        study = opened.study()
+        job, script = submit_many(
+            study, Work.predict(opened), inputs, out=out, tasks=tasks, retry_failed=retry_failed,
+            changes=changes(slurm), dry_run=dry_run,
+        )  # fmt: skip
+        raise typer.Exit(told(job, script, study=study.folder, dry_run=dry_run, wait=wait, json=json))
     if tasks is not None:
         _many(run, inputs, out=out, tasks=tasks, retry_failed=retry_failed, json=json, quiet=quiet)
         return

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ethomorph.cli.cluster import Ask, DryRun, On, Wait, Where, changes, told
 from ethomorph.cli.output import Json, Quiet, print_json, print_table, say_all, show_warnings_plainly
 
 
@@ -22,6 +23,10 @@ def score(
             "--out", help="Where to write the scores; scores.json of the run, or scores-LABELS.json beside it."
         ),
     ] = None,
+    on: On = Where.local,
+    slurm: Ask = None,
+    dry_run: DryRun = False,
+    wait: Wait = False,
     json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -30,6 +35,13 @@ def score(
     Example: `ethomorph score wings/runs/wings/first --labels other.tps --images other`
     """
     show_warnings_plainly()
+    if on is Where.slurm:
+        from ethomorph.cluster.score import submit_scoring
+
+        job, script = submit_scoring(
+            run, labels=labels, images=images, out=out, changes=changes(slurm), dry_run=dry_run
+        )
+        raise typer.Exit(told(job, script, study=job.folder.parents[1], dry_run=dry_run, wait=wait, json=json))
     from ethomorph.report.run import metric_table
     from ethomorph.workflow.score import score as score_labels
 

@@ -20,6 +20,7 @@ from ethomorph.cluster.manifest import Manifest, chunks
 from ethomorph.cluster.many import finish, work
 from ethomorph.study.config import SlurmSection
 from ethomorph.study.run import Run
+from ethomorph.training.ranks import ranks
 
 TIME_IS_UP = signal.SIGUSR2
 """What Slurm sends before a time limit, as submitit asks it to."""
@@ -37,6 +38,8 @@ class Command:
         from ethomorph.cli.app import INTERRUPTED, execute
 
         job = Job.read(self.folder)
+        if not slurm.meet():
+            return self.help(job)
         job.write_result(self.task, state="running")
         said = io.StringIO()
         with notices() as told, contextlib.redirect_stderr(_Both(sys.stderr, said)):
@@ -48,6 +51,18 @@ class Command:
         else:
             state = "done" if code == 0 else "failed"
             job.write_result(self.task, state=state, exit=code, said=last if code else "")
+            if code and ranks().several:
+                raise RuntimeError(last)  # so that srun ends the processes that wait for this one
+        return code
+
+    def help(self, job: Job) -> int:
+        """One of the further processes of a training, which the first one speaks for."""
+        from ethomorph.cli.app import INTERRUPTED, execute
+
+        with notices():
+            code = execute(resumed(job))
+        if code not in (0, INTERRUPTED):
+            raise RuntimeError(f"ended with {code}")
         return code
 
 

@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from ethomorph.cluster.work import Work
 from ethomorph.core.errors import FormatError, StudyError
 from ethomorph.core.files import write_json
 
@@ -38,7 +39,7 @@ class Counts:
 
 
 class Manifest:
-    """The state of one prediction over many inputs.
+    """The state of one piece of work over many inputs.
 
     Parameters
     ----------
@@ -46,34 +47,35 @@ class Manifest:
 
     Attributes
     ----------
-    run, out : of the plan.
+    work, out : of the plan.
     inputs : every input, in order; its number is its name in logs and parts.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         plan = self._plan()
-        self.run, self.out, self.suffix = Path(plan["run"]), Path(plan["out"]), str(plan["suffix"])
+        self.work = Work.from_dict(plan["work"], self.folder / PLAN)
+        self.out, self.suffix = Path(plan["out"]), str(plan["suffix"])
         self.inputs = [Path(one) for one in plan["inputs"]]
 
     @classmethod
-    def create(cls, folder: Path, *, run: Path, out: Path, inputs: Iterable[Path], suffix: str) -> Manifest:
+    def create(cls, folder: Path, *, work: Work, out: Path, inputs: Iterable[Path], suffix: str) -> Manifest:
         """Start a manifest, or take up the one that is there: new inputs are added behind the known ones.
 
         Raises
         ------
-        StudyError : the folder is of another run's prediction.
+        StudyError : the folder is of another run's prediction, or of other options.
         """
         listed = [str(path.absolute()) for path in inputs]
         if (folder / PLAN).exists():
             before = cls(folder)
-            if before.run != run.absolute():
+            if before.work != work:
                 raise StudyError(
-                    f"was begun with the run {before.run}", place=folder, fix="give another --out, or delete the folder"
+                    f"was begun with {before.work}", place=folder, fix="give another --out, or delete the folder"
                 )
             known = [str(path) for path in before.inputs]
             listed = known + [path for path in listed if path not in set(known)]
-        plan = {"run": str(run.absolute()), "out": str(out.absolute()), "suffix": suffix, "inputs": listed}
+        plan = {"work": work.to_dict(), "out": str(out.absolute()), "suffix": suffix, "inputs": listed}
         write_json(folder / PLAN, plan)
         (folder / LOGS).mkdir(exist_ok=True)
         return cls(folder)
@@ -116,7 +118,7 @@ class Manifest:
     def _plan(self) -> dict[str, Any]:
         try:
             plan: dict[str, Any] = json.loads((self.folder / PLAN).read_text(encoding="utf-8"))
-            if not {"run", "out", "suffix", "inputs"} <= set(plan):
+            if not {"work", "out", "suffix", "inputs"} <= set(plan):
                 raise ValueError("keys are missing")
             return plan
         except (OSError, ValueError, TypeError) as error:

@@ -1,4 +1,4 @@
-"""Predict thousands of inputs: cut short and called again, it does only what is missing; one bad file fails alone.
+"""Work through thousands of inputs: cut short and called again, it does only what is missing; one bad file fails alone.
 
 The same work is done here by processes of this machine and on a cluster by the tasks of an array.
 """
@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from ethomorph.cluster.manifest import Counts, Manifest, chunks
+from ethomorph.cluster.work import Work
 from ethomorph.core.errors import InputError
 from ethomorph.core.files import write_text
-from ethomorph.study.predictor import Predictor, open_predictor
+from ethomorph.study.predictor import Predictor
 from ethomorph.study.run import Run
 
 LOOK_EVERY_S = 0.5
@@ -29,12 +30,10 @@ def work_folder(out: Path) -> Path:
     return out.with_name(f".{out.name}.work")
 
 
-def begin(run: Run, given: list[str], out: Path) -> Manifest:
-    """The manifest of a prediction, new or taken up. Raises InputError where there is nothing to predict."""
-    predictor = open_predictor(run, out)
-    return Manifest.create(
-        work_folder(out), run=run.folder, out=out, inputs=predictor.inputs(given), suffix=predictor.suffix
-    )
+def begin(task: Work, given: list[str], out: Path) -> Manifest:
+    """The manifest of some work, new or taken up. Raises InputError where there is nothing to do."""
+    worker = task.worker(out)
+    return Manifest.create(work_folder(out), work=task, out=out, inputs=worker.inputs(given), suffix=worker.suffix)
 
 
 def predict_many(
@@ -46,7 +45,14 @@ def predict_many(
     retry_failed: bool = False,
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Predict files, folders or patterns with `tasks` processes of this machine.
+    """Predict files, folders or patterns; as `do_many`."""
+    return do_many(Work.predict(run), given, out=out, tasks=tasks, retry_failed=retry_failed, progress=progress)
+
+
+def do_many(
+    task: Work, given: list[str], *, out: Path, tasks: int = 1, retry_failed: bool = False, progress: bool = True
+) -> dict[str, Any]:
+    """Do the same to files, folders or patterns with `tasks` processes of this machine.
 
     Returns
     -------
@@ -54,9 +60,9 @@ def predict_many(
 
     Raises
     ------
-    InputError : no run, nothing to predict, or an output begun with another run.
+    InputError : no run, nothing to do, or an output begun with another run or other options.
     """
-    manifest = begin(run, given, out)
+    manifest = begin(task, given, out)
     pending = manifest.pending(failed_too=retry_failed)
     tasks = max(1, min(tasks, len(pending)))
     if tasks == 1:
@@ -74,7 +80,7 @@ def work(folder: Path, numbers: list[int], worker: str, *, after_batch: Callable
     numbers = [number for number in numbers if manifest.outcomes().get(number, "pending")] if numbers else []
     if not numbers:
         return
-    predictor = open_predictor(Run(manifest.run), manifest.out)
+    predictor = manifest.work.worker(manifest.out)
     log = manifest.log(worker)
     try:
         for start in range(0, len(numbers), predictor.batch):
@@ -97,7 +103,7 @@ def finish(folder: Path) -> dict[str, Any]:
     counts = manifest.counts()
     notes: list[str] = []
     if not counts.pending and counts.done:
-        notes = open_predictor(Run(manifest.run), manifest.out).merge(manifest.parts_done(), manifest.out)
+        notes = manifest.work.worker(manifest.out).merge(manifest.parts_done(), manifest.out)
     table = manifest.out.with_name(f"{manifest.out.name}.inputs.csv")
     write_text(table, status_table(manifest))
     return {
@@ -130,9 +136,9 @@ def progress_of(manifest: Manifest, *, shown: bool) -> Iterator[Callable[[], Non
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    columns = [TextColumn("predicting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+    columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown) as bar:
-        job = bar.add_task("predicting", total=len(manifest.inputs))
+        job = bar.add_task(manifest.work.verb, total=len(manifest.inputs))
         last = [0.0]
 
         def look() -> None:

@@ -23,6 +23,8 @@ from ethomorph.study.config import SlurmSection
 NEEDED, INSTALL = "submitit is needed for --on slurm", "pip install 'ethomorph[cluster]'"
 WARNING_S = 120
 """Seconds before a time limit at which a job is told, so that it can write a checkpoint and queue again."""
+END_TOGETHER = "export SLURM_KILL_BAD_EXIT=1"
+"""srun then ends the processes that would wait in vain for one that failed."""
 LIVE = {"PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "REQUEUED", "SUSPENDED", "RESIZING", "REQUEUE_HOLD"}
 
 
@@ -40,7 +42,8 @@ def script(job: Job, resources: SlurmSection, *, dependency: str | None = None) 
 
 
 def parameters(job: Job, resources: SlurmSection, dependency: str | None = None) -> dict[str, Any]:
-    """submitit's names for what a job asks for."""
+    """submitit's names for what a job asks for; a training alone may span several processes and machines."""
+    together = job.verb == "train" and resources.ranks > 1
     wanted: dict[str, Any] = {
         "job_name": f"ethomorph-{job.verb}",
         "partition": resources.partition,
@@ -52,10 +55,12 @@ def parameters(job: Job, resources: SlurmSection, dependency: str | None = None)
         "mem": f"{round(resources.memory_gb * 1024)}M",
         "time": resources.minutes,
         "array_parallelism": resources.tasks,
-        "setup": resources.setup or None,
+        "setup": [*resources.setup, *([END_TOGETHER] if together else [])] or None,
         "dependency": dependency,
         "signal_delay_s": min(WARNING_S, resources.minutes * 30),
         "stderr_to_stdout": True,
+        "nodes": resources.nodes if together else None,
+        "ntasks_per_node": resources.ranks_per_node if together else None,
         # srun passes the notice of the time limit on to the work; a job that submits further ones runs without
         "use_srun": dependency is None,
         "additional_parameters": {"requeue": True, **resources.extra},
@@ -121,6 +126,19 @@ def requeue() -> None:
     number = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
     mine = "_".join(n for n in number if n) or os.environ["SLURM_JOB_ID"]
     subprocess.run(["scontrol", "requeue", mine], check=True, timeout=60)
+
+
+def meet() -> bool:
+    """Tell this process of the others that srun started with it, in torchrun's words; whether it is the first.
+
+    submitit exports them: each process then sees one GPU, its own.
+    """
+    if int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) == 1:
+        return True
+    from submitit.helpers import TorchDistributedEnvironment
+
+    told = TorchDistributedEnvironment().export(set_cuda_visible_devices="CUDA_VISIBLE_DEVICES" in os.environ)
+    return bool(told.rank == 0)
 
 
 def refuse_no_slurm() -> None:

@@ -10,9 +10,9 @@ from ethomorph.cluster import slurm
 from ethomorph.cluster.command import Command, submit_share
 from ethomorph.cluster.job import Job
 from ethomorph.cluster.many import begin
+from ethomorph.cluster.work import Work
 from ethomorph.core.errors import InputError
 from ethomorph.study.config import SlurmSection, Study
-from ethomorph.study.run import Run
 
 WORTH_A_TASK_S = 300
 """Seconds of work below which a task of its own costs more in waiting and loading than it saves."""
@@ -48,17 +48,16 @@ def submit_command(
     return job.with_ids(slurm.submit(job, resources, [Command(job.folder)])), text
 
 
-def submit_predictions(
-    run: Run, given: list[str], *, out: Path, tasks: int | None = None, retry_failed: bool = False,
+def submit_many(
+    study: Study, task: Work, given: list[str], *, out: Path, tasks: int | None = None, retry_failed: bool = False,
     changes: dict[str, Any] | None = None, dry_run: bool = False,
 ) -> tuple[Job | None, str]:  # fmt: skip
-    """Submit a prediction over many inputs as an array; None where nothing is pending.
+    """Submit work over many inputs as an array; None where nothing is pending.
 
-    Without `tasks`, a few inputs are predicted here first, and their time decides how many tasks are worth it.
+    Without `tasks`, a few inputs are done here first, and their time decides how many tasks are worth it.
     """
-    study = run.study()
     resources = resources_of(study, changes or {})
-    manifest = begin(run, given, out)
+    manifest = begin(task, given, out)
     pending = manifest.pending(failed_too=retry_failed)
     if not pending:
         return None, ""
@@ -66,7 +65,7 @@ def submit_predictions(
         tasks = resources.tasks if dry_run else worthwhile_tasks(manifest.folder, pending, resources.tasks)
         pending = manifest.pending(failed_too=retry_failed)
     shape = Job(
-        jobs_folder(study) / "planned", "predict", manifest=manifest.folder, run=run.folder.absolute(),
+        jobs_folder(study) / "planned", task.verb, manifest=manifest.folder, run=Path(task.run) if task.run else None,
         chunks=[[0]] * max(1, min(tasks, len(pending))), resources=resources.model_dump(exclude_unset=True),
     )  # fmt: skip
     text = slurm.script(shape, resources)
@@ -78,15 +77,14 @@ def submit_predictions(
 
 
 def worthwhile_tasks(folder: Path, pending: list[int], most: int) -> int:
-    """Predict two batches here, timing the second, and say how many tasks give each `WORTH_A_TASK_S` of work."""
+    """Do two batches here, timing the second, and say how many tasks give each `WORTH_A_TASK_S` of work."""
     import time
 
     from ethomorph.cluster.manifest import Manifest
     from ethomorph.cluster.many import work
-    from ethomorph.study.predictor import open_predictor
 
     manifest = Manifest(folder)
-    batch = open_predictor(Run(manifest.run), manifest.out).batch
+    batch = manifest.work.worker(manifest.out).batch
     ticks = [time.monotonic()]
     work(folder, pending[: 2 * batch], "measured", after_batch=lambda: ticks.append(time.monotonic()))
     seconds = (ticks[-1] - ticks[-2]) / min(batch, len(pending)) if len(ticks) > 2 else 0.0

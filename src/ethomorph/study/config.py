@@ -121,10 +121,24 @@ class SlurmSection(Section):
     cpus: int = Field(4, ge=1, description="cores for a task")
     gpus: int = Field(0, ge=0, description="GPUs for a task")
     memory_gb: float = Field(16, gt=0, description="memory for a task")
+    nodes: int = Field(1, ge=1, description="machines that a training uses together")
+    processes: int | None = Field(
+        None, ge=1, description="processes of a training on each machine; as many as GPUs, at least one"
+    )
     minutes: int = Field(240, ge=1, description="time limit of a task; a training asks to be queued again at its end")
     tasks: int = Field(16, ge=1, description="tasks of one array that run at the same time, at most")
     setup: list[str] = Field(default_factory=list, description="shell lines before the work, such as module loads")
     extra: dict[str, str] = Field(default_factory=dict, description="further sbatch options by their long names")
+
+    @property
+    def ranks_per_node(self) -> int:
+        """Processes of a training on each machine: one a GPU, unless said otherwise."""
+        return self.processes or max(1, self.gpus)
+
+    @property
+    def ranks(self) -> int:
+        """Processes of a training in all."""
+        return self.nodes * self.ranks_per_node
 
 
 class StudyConfig(Section):
