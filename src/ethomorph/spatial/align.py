@@ -62,6 +62,7 @@ class Alignment:
     plane : the mid-sagittal plane in the scan, where it was looked for.
     points : (n, 3) bone in the scan, LPS mm.
     back_mm : y in the head frame where the template's head ends; bone behind it is neck and body.
+    grid : that of the image it was laid on, where it was laid on one.
     """
 
     transform: Transform | None
@@ -72,6 +73,7 @@ class Alignment:
     plane: Plane | None = None
     points: np.ndarray | None = None
     back_mm: float | None = None
+    grid: Grid | None = None
 
     @property
     def refused(self) -> bool:
@@ -131,12 +133,18 @@ def laid_out(
 ) -> tuple[ScalarVolume, Grid]:
     """The image in the head frame, cut to the bone's box, axes along the grid; resampled once.
 
+    An alignment that names a grid, that of the image it was laid on, is resampled there.
+
     Parameters
     ----------
     spacing : mm, isotropic; the finest of the image where left out.
     margin : voxels around the bone.
     """
     transform = of(alignment)
+    air = float(np.asarray(image.array[:: max(1, image.grid.shape[0] // 8)]).min())
+    if alignment.grid is not None:
+        grid = alignment.grid if spacing is None else alignment.grid.resized((spacing,) * 3)
+        return transform.image(image, grid, frame=SCAN, outside=air), grid
     step = spacing or min(image.grid.spacing)
     assert alignment.points is not None
     placed = transform.points(alignment.points, frame=SCAN)
@@ -145,7 +153,6 @@ def laid_out(
     low, high = placed.min(axis=0) - margin * step, placed.max(axis=0) + margin * step
     counts = np.ceil((high - low) / step).astype(int) + 1
     grid = Grid(tuple(counts[::-1]), (step,) * 3, tuple(low))
-    air = float(np.asarray(image.array[:: max(1, image.grid.shape[0] // 8)]).min())
     return transform.image(image, grid, frame=SCAN, outside=air), grid
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,7 @@ def check_alignment(
     method: Method = "auto",
     threshold: float | None = None,
     landmarks: Any = None,
+    find: Callable[..., Alignment] | None = None,
     tell: Callable[[int], None] | None = None,
 ) -> Check:
     """Turn the scan into random poses, align each and compare with the alignment of the scan as it lies.
@@ -63,10 +65,14 @@ def check_alignment(
     ----------
     targets : (n, 3) LPS mm, landmarks held out of every fit.
     landmarks : landmarks that the method may use; they are turned with the scan.
+    find : aligns ``(image, labels=, landmarks=)`` instead of `find_alignment` with these options; linearly.
     tell : called with the number of poses done.
     """
-    options: dict[str, Any] = {"template": template, "anchors": anchors, "method": method, "threshold": threshold}
-    reference = find_alignment(image, labels=labels, landmarks=landmarks, seed=seed, **options)
+    if find is None:
+        find = partial(
+            find_alignment, seed=seed, template=template, anchors=anchors, method=method, threshold=threshold
+        )
+    reference = find(image, labels=labels, landmarks=landmarks)
     transform = of(reference)
     rng = np.random.default_rng(seed)
     grid = _grid_of(transform, reference, image)
@@ -77,7 +83,7 @@ def check_alignment(
     for number in range(poses):
         turn = Transform.linear(random_pose(rng), SCAN, "turned")
         placed, placed_labels, marks = turned(turn, image, labels, landmarks)
-        again = find_alignment(placed, labels=placed_labels, landmarks=marks, seed=seed, **options)
+        again = find(placed, labels=placed_labels, landmarks=marks)
         row: dict[str, Any] = {"pose": number + 1, "status": "refused" if again.refused else "aligned"}
         if again.refused:
             rows.append(row | {"reason": again.reason})

@@ -102,7 +102,7 @@ def turn_uncertainty_deg(source: np.ndarray, target: np.ndarray, kind: Kind = "r
     """Expected error of the rotation fitted to paired points, in degrees, from what is left after the fit.
 
     ``s^2 (sum |p|^2 I - p p^T)^-1`` is the covariance of the turn about the points' middle, with ``s^2`` the squared
-    residuals over their degrees of freedom; returned is the square root of its trace. Infinite without any freedom left.
+    residuals over their degrees of freedom; returned is the square root of its trace. Infinite where none are left.
     """
     freedom = 3 * len(source) - {"rigid": 6, "similarity": 7, "affine": 12}[kind]
     if freedom < 1:

@@ -32,7 +32,10 @@ def align(
     anterior: list[str] | None = None,
     posterior: list[str] | None = None,
     transforms: list[Path] | None = None,
-    method: Literal["auto", "landmarks", "template", "symmetry"] = "auto",
+    method: Literal["auto", "landmarks", "template", "symmetry", "image"] = "auto",
+    bend: Literal["rigid", "similarity", "affine", "spline", "elastic"] = "rigid",
+    start: Literal["bone", "landmarks", "header"] = "bone",
+    likeness: Literal["mutual_information", "correlation"] = "mutual_information",
     threshold: float | None = None,
     spacing: float | None = None,
     image_spacing: tuple[float, float, float] | None = None,
@@ -50,7 +53,9 @@ def align(
     unit, frame : of the surfaces, which say neither.
     template, template_labels, template_landmarks : a head that lies in the head frame.
     origin, anterior, posterior : names of landmarks that fix the frame without a template.
-    transforms : ITK files that already take the scan to the head frame, outermost last; nothing is searched then.
+    transforms : ITK files that already take the scan to the head frame, outermost last; nothing is searched then. With
+        method "image" they are the start.
+    bend, start, likeness : of method "image", which lays the scan on the template voxel for voxel.
     check, poses, targets : also run the registration test over random poses, with landmarks held out of every fit.
 
     Raises
@@ -67,13 +72,21 @@ def align(
     labels = None if segmentation is None else read_labels(segmentation)
     marks = _landmarks(landmarks)
     meshes = _surfaces(surfaces or [], unit, frame)
-    model = None
-    if template is not None:
+    model, laid_on = None, None
+    if method == "image":
+        from ethomorph.workflow.align_image import read_image_template
+
+        given = given_alignment(image, labels, transforms, threshold).transform if transforms else None
+        laid_on = read_image_template(template, labels=template_labels, landmarks=template_landmarks, bend=bend,
+                                      start=start, likeness=likeness, given=given, seed=seed)  # fmt: skip
+    elif template is not None:
         model = read_template(template, labels=template_labels, landmarks=template_landmarks, unit=unit, frame=frame,
                               threshold=threshold)  # fmt: skip
     anchors = Anchors(origin, anterior, posterior) if origin and anterior else None
     options: dict[str, Any] = {"template": model, "anchors": anchors, "method": method, "threshold": threshold}
-    if transforms:
+    if laid_on is not None:
+        found = laid_on.lay(image, labels=labels, landmarks=marks)
+    elif transforms:
         found = given_alignment(image, labels, transforms, threshold)
     else:
         found = find_alignment(image, labels=labels, landmarks=marks, seed=seed, **options)
@@ -83,13 +96,19 @@ def align(
         "status": "refused" if found.refused else "aligned",
         "reason": found.reason,
         "method": found.method,
-        "matrix_lps": None if found.transform is None else found.transform.matrix.tolist(),
+        "matrix_lps": found.transform.matrix.tolist() if found.transform and found.transform.is_linear else None,
         "checks": {name: metric.to_dict() for name, metric in found.checks.items()},
         "notes": [*image.notes, *found.notes],
     }
     if not found.refused:
         record |= _write_aligned(found, image, labels, marks, meshes, out, Path(volume), spacing, threshold, picture)
+        if laid_on is not None:
+            record["files"] |= _write_transferred(found, laid_on, image, out, Path(volume), picture)
         if check:
+            if laid_on is not None:
+                from ethomorph.workflow.align_image import finder
+
+                options = {"find": finder(laid_on)}
             record["test"] = _test(
                 image, out, labels=labels, landmarks=marks, poses=poses, targets=targets, seed=seed, options=options
             )
@@ -152,7 +171,7 @@ def _write_aligned(
     for name, mesh in laid.items():
         files[f"surface {name}"] = f"{name}_head.ply"
         write_mesh(mesh, out / files[f"surface {name}"])
-    if picture:
+    if picture and found.grid is None:
         from ethomorph.report.style import save
         from ethomorph.spatial.draw import draw_alignment
 
@@ -165,6 +184,32 @@ def _write_aligned(
         "grid": {"shape_zyx": list(grid.shape), "spacing_mm": list(grid.spacing), "origin_lps_mm": list(grid.origin),
                  "size_mm": size},
     }  # fmt: skip
+
+
+def _write_transferred(
+    found: Any, laid_on: Any, image: ScalarVolume, out: Path, volume: Path, picture: bool
+) -> dict[str, str]:
+    """The template's segmentation and landmarks on the scan, and both images in one picture."""
+    from ethomorph.formats.registry import write_landmarks
+    from ethomorph.formats.seg_nrrd import write_seg_nrrd
+    from ethomorph.workflow.align_image import transfer
+
+    stem, files = volume.name.split(".")[0], {}
+    labels, marks = transfer(found, laid_on, image)
+    if labels is not None:
+        files["segmentation from template"] = f"{stem}_from_template.seg.nrrd"
+        write_seg_nrrd(labels, out / f"{stem}_from_template.seg.nrrd")
+    if marks is not None:
+        files["landmarks from template"] = f"{stem}_from_template.mrk.json"
+        write_landmarks(marks, out / f"{stem}_from_template.mrk.json")
+    if picture:
+        from ethomorph.report.style import save
+        from ethomorph.spatial.align import laid_out
+        from ethomorph.spatial.draw import draw_check
+
+        files["picture"] = "align.png"
+        save(draw_check(laid_on.image, laid_out(found, image)[0], ("template", "scan")), out / "align.png")
+    return files
 
 
 def _volume_row(before: LabelVolume, after: LabelVolume, name: str) -> dict[str, float]:
