@@ -1,13 +1,14 @@
 """Prediction over many files: cost against their number, bytes read, and what an array on Slurm adds.
 
-``python -m benchmarks.many [--most 10000]``: about 12 minutes on two slow cores. Small simulated radiographs and small
-regression trees, so that what is measured is the handling of files rather than a network. The Slurm part needs a Slurm
-that `sbatch` reaches and is left out, saying so, where there is none.
+``python -m benchmarks.many [--part growth|slurm]``: about 12 minutes on two slow cores. Small simulated radiographs and
+small regression trees, so that what is measured is the handling of files rather than a network. The Slurm part needs a
+Slurm that `sbatch` reaches and is left out, saying so, where there is none.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.record import Claim, write_result
+from benchmarks.record import RESULTS, Claim, write_result
 from ethomorph.cli.app import execute
 from ethomorph.phantoms.radiograph import simulate_radiographs
 from ethomorph.study.provenance import Stopwatch
@@ -27,6 +28,7 @@ from ethomorph.study.provenance import Stopwatch
 SOURCES = 100
 SLURM_FILES = 2000
 SLURM_TASKS = 2
+SCANS, NODES = 100_000, 50
 STUDY = """\
 [study]
 name = "many"
@@ -91,6 +93,8 @@ def growth(run: Path, sources: list[Path], work: Path, most: int) -> dict[int, d
         pictures = copies(sources, count, work / f"p{count}")
         size = sum(file.stat().st_size for file in pictures.iterdir())
         found[count] = measured(run, pictures, work / f"{count}.tps") | {"bytes_of_input": size}
+        # called again, nothing is left to predict: what remains is to start, look and merge
+        found[count]["merging_seconds"] = measured(run, pictures, work / f"{count}.tps")["seconds"]
         print(count, found[count], file=sys.stderr, flush=True)
         shutil.rmtree(pictures)
     return found
@@ -124,22 +128,49 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--most", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--part", choices=("growth", "slurm"), help="one part alone, beside the other's last figures")
     options = parser.parse_args()
     watch = Stopwatch()
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
         run, sources = make(work / "study", options.seed)
-        found = growth(run, sources, work, options.most)
-        slurm = on_slurm(run, sources, work) if shutil.which("sbatch") else None
+        before = last_figures() if options.part else {}
+        found = before["growth"] if options.part == "slurm" else growth(run, sources, work, options.most)
+        if options.part == "growth":
+            slurm = before["slurm"]
+        else:
+            slurm = on_slurm(run, sources, work) if shutil.which("sbatch") else "left out: there is no sbatch here"
     path = write_result(
-        "many", claims(found, slurm), seed=options.seed, watch=watch, growth=found,
-        slurm=slurm or "left out: there is no sbatch here",
+        "many", claims(found, slurm), seed=options.seed, watch=watch, growth=found, slurm=slurm,
+        command="python -m benchmarks.many",
     )  # fmt: skip
     print(path, file=sys.stderr)
 
 
-def claims(found: dict[int, dict[str, float]], slurm: dict[str, Any] | None) -> list[Claim]:
+def last_figures() -> dict[str, Any]:
+    """Growth and Slurm's share as last written."""
+    block = json.loads((RESULTS / "many.json").read_text(encoding="utf-8"))
+    block["growth"] = {int(count): row for count, row in block["growth"].items()}
+    return block
+
+
+def estimate(found: dict[int, dict[str, float]]) -> Claim:
+    """How long `SCANS` of these pictures take on `NODES` one-process nodes, from the slopes measured here."""
+    few, most = min(found), max(found)
+    slope = {k: (found[most][k] - found[few][k]) / (most - few) for k in ("seconds", "merging_seconds")}
+    start = found[few]["merging_seconds"]
+    predicting = (slope["seconds"] - slope["merging_seconds"]) * SCANS / NODES
+    merging = slope["merging_seconds"] * SCANS
+    return Claim(
+        f"{SCANS:,} such files on {NODES} nodes of one process each, computed from these figures: starting, "
+        "predicting, and merging on one node",
+        f"{start:.0f} s, {predicting:.0f} s, {merging:.0f} s",
+        f"one process here: {slope['seconds'] * SCANS / 60:.0f} min",
+    )
+
+
+def claims(found: dict[int, dict[str, float]], slurm: dict[str, Any] | str) -> list[Claim]:
     """Time and memory against the number of files, bytes read for a byte of input, and Slurm's share."""
     counts = sorted(found)
     most, before = counts[-1], counts[-2]
@@ -163,7 +194,8 @@ def claims(found: dict[int, dict[str, float]], slurm: dict[str, Any] | None) -> 
             "bytes read for a byte of input", f"{bytes_read:.3f}", goal="at most 1.1", met=bytes_read <= 1.1,
         ),
     ]  # fmt: skip
-    if slurm is not None:
+    made.append(estimate(found))
+    if not isinstance(slurm, str):
         share = slurm["slurm"] / slurm["local"]
         made.append(
             Claim(
