@@ -26,6 +26,7 @@ from ethomorph.cli import (
     predict,
     render,
     report,
+    review,
     score,
     split,
     suggest,
@@ -63,6 +64,7 @@ for verb in (
     identify.identify,
     align.align,
     report.report,
+    review.review,
     jobs.jobs,
     doctor.doctor,
 ):
