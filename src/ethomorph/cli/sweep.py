@@ -25,6 +25,10 @@ def sweep(
     prune: Annotated[bool, typer.Option("--prune/--no-prune", help="End trials early that fall behind.")] = True,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Another seed tries other settings.")] = 0,
     shared: Annotated[bool, typer.Option("--shared", help="Other processes work on this sweep too.")] = False,
+    storage: Annotated[
+        str | None,
+        typer.Option("--storage", help="sqlite, journal (for several machines), or a database's SQLAlchemy URL."),
+    ] = None,
     tasks: Annotated[int, typer.Option("--tasks", min=1, help="With --on slurm: trials at the same time.")] = 4,
     on: On = Where.local,
     slurm: Ask = None,
@@ -46,7 +50,7 @@ def sweep(
 
         job, script = submit_sweep(
             study, space, trials=trials, task=task, name=name, max_minutes=max_minutes, prune=prune, seed=seed,
-            tasks=tasks, changes=changes(slurm), dry_run=dry_run,
+            tasks=tasks, storage=storage, changes=changes(slurm), dry_run=dry_run,
         )  # fmt: skip
         raise typer.Exit(told(job, script, study=study, dry_run=dry_run, wait=wait, json=json))
     from ethomorph.workflow.sweep import sweep as run_sweep
@@ -61,6 +65,7 @@ def sweep(
         prune=prune,
         seed=seed,
         shared=shared,
+        storage=storage,
         progress=not quiet,
     )
     if json:

@@ -11,13 +11,16 @@ from ethomorph.cluster.job import Job
 from ethomorph.cluster.submit import jobs_folder, resources_of
 from ethomorph.study.config import Study
 from ethomorph.workflow.space import read_space
+from ethomorph.workflow.sweep_storage import JOURNAL, known_kind
 
 
 def submit_sweep(
     folder: Path, space: Path, *, trials: int, task: str | None, name: str | None, max_minutes: float | None,
-    prune: bool, seed: int, tasks: int, changes: dict[str, Any], dry_run: bool = False,
+    prune: bool, seed: int, tasks: int, storage: str | None, changes: dict[str, Any], dry_run: bool = False,
 ) -> tuple[Job, str]:  # fmt: skip
     """Submit ``ethomorph sweep`` in `tasks` tasks; returns the job and its script.
+
+    Trials stand in a journal, which several machines may write, unless the sweep was begun otherwise.
 
     Raises
     ------
@@ -26,11 +29,13 @@ def submit_sweep(
     study = Study(folder)
     chosen, _ = study.task(task)
     read_space(space)
+    place = study.folder / "sweeps" / chosen / (name or space.stem)
     resources = resources_of(study, changes)
     arguments = ["sweep", str(study.folder.absolute()), "--space", str(space.absolute()), "--trials", str(trials)]
     arguments += ["--task", chosen, "--name", name or space.stem, "--seed", str(seed), "--quiet"]
     arguments += ["--max-minutes", str(max_minutes)] if max_minutes is not None else []
     arguments += [] if prune else ["--no-prune"]
+    arguments += ["--storage", storage or known_kind(place) or JOURNAL]
     job = Job.new(
         jobs_folder(study), "sweep", arguments=[*arguments, "--shared"], last=arguments, copies=min(tasks, trials),
         resources=resources.model_dump(exclude_unset=True),

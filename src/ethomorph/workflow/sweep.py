@@ -1,7 +1,7 @@
 """Sweeps: which settings do best on the validation part, tried one after the other, resumable, sick ones marked.
 
-The test part is never looked at. Trials stand in one SQLite file beside their folders; a sweep that was cut short goes
-on where it stood.
+The test part is never looked at. Trials stand in one file beside their folders, or in a database; a sweep that was cut
+short goes on where it stood.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from ethomorph.study.task import Task, open_task
 from ethomorph.training.evidence import Evidence
 from ethomorph.training.health import Health, diagnose
 from ethomorph.workflow.space import Dimension, read_space
+from ethomorph.workflow.sweep_storage import open_storage
 from ethomorph.workflow.train import split_task
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 PART = "validation"
 PRUNE_AFTER_TRIALS, PRUNE_AFTER_EPOCHS = 4, 2
 PRUNED_BY = "validation_loss"
-LOCKED_S = 60
-"""How long a process waits for the others' writing before it gives up."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,7 @@ def sweep(
     prune: bool = True,
     seed: int = 0,
     shared: bool = False,
+    storage: str | None = None,
     progress: bool = True,
 ) -> Sweep:
     """Try settings of a task until `trials` are done in all, those of earlier calls included.
@@ -78,6 +78,7 @@ def sweep(
     prune : end trials early whose validation loss is worse than the median of the others' at the same epoch.
     shared : other processes work on the same sweep, so what is running elsewhere is left to them; a later call without
         it makes up for those that were killed.
+    storage : where the trials stand, see `ethomorph.workflow.sweep_storage.open_storage`.
 
     Raises
     ------
@@ -92,12 +93,9 @@ def sweep(
     place = study.folder / "sweeps" / task_name / (name or Path(space).stem)
     remember_space(place, dimensions)
     direction = "maximize" if opened.higher_is_better else "minimize"
-    storage = optuna.storages.RDBStorage(
-        f"sqlite:///{(place / 'sweep.sqlite').resolve()}", engine_kwargs={"connect_args": {"timeout": LOCKED_S}}
-    )
     found = optuna.create_study(
-        study_name=task_name,
-        storage=storage,
+        study_name=study_name(storage, study, place),
+        storage=open_storage(place, storage),
         direction=direction,
         load_if_exists=True,
         pruner=optuna.pruners.MedianPruner(PRUNE_AFTER_TRIALS, PRUNE_AFTER_EPOCHS)
@@ -125,6 +123,13 @@ def sweep(
     if done >= trials and progress:
         print(f"all {trials} trials had been made; ask for more with a larger number", file=sys.stderr)
     return write_results(found, place, dimensions, opened)
+
+
+def study_name(storage: str | None, study: Study, place: Path) -> str:
+    """The name of a sweep in its storage; on a server, which may keep many, the study's and the sweep's too."""
+    return (
+        f"{study.config.study.name}/{place.parent.name}/{place.name}" if "://" in (storage or "") else place.parent.name
+    )
 
 
 class Trier:
