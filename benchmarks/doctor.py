@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import lightning.pytorch as pl
 import numpy as np
@@ -156,7 +156,7 @@ def healthy_runs() -> dict[str, Callable[[int], tuple[Module, Data, Data, dict[s
             nn.Conv2d(1, 12, 3, padding=1), nn.BatchNorm2d(12), nn.ReLU(), nn.Conv2d(12, 12, 3, padding=1),
             nn.BatchNorm2d(12), nn.ReLU(), nn.Conv2d(12, 1, 3, padding=1),
         )  # fmt: skip
-        return Module(net, "mask"), spots(400, seed), spots(150, seed + 99), {"learning_rate": 2e-3, "max_epochs": 16}
+        return Module(net, "mask"), spots(400, seed), spots(150, seed + 99), {"learning_rate": 4e-3, "max_epochs": 16}
 
     return {"classes of a table, 10:1": table, "classes of pictures": pictures, "lengths": values, "masks": masks}
 
@@ -328,13 +328,15 @@ def cost() -> list[dict[str, Any]]:
 
 def defects() -> list[dict[str, Any]]:
     """The planted defects of a whole pipeline, as the tests plant them."""
-    command = [sys.executable, "-m", "pytest", "tests/training/test_defects.py", "-q", "-p", "no:randomly"]
-    said = subprocess.run(command, capture_output=True, text=True, cwd=RESULTS.parents[1], check=False).stdout
-    counts = {word: int(number) for number, word in re.findall(r"(\d+) (passed|failed)", said)}
-    if not counts:  # quiet settings print dots alone
-        dots = "".join(line.split("[")[0] for line in said.splitlines() if re.fullmatch(r"[.FE ]+\[ *\d+%\]", line))
-        counts = {"passed": dots.count("."), "failed": dots.count("F") + dots.count("E")}
-    return [counts]
+    with tempfile.TemporaryDirectory() as folder:
+        table = Path(folder) / "tests.xml"
+        command = [sys.executable, "-m", "pytest", "tests/training/test_defects.py", "-q", f"--junitxml={table}"]
+        subprocess.run(command, capture_output=True, cwd=RESULTS.parents[1], check=False)
+        cases = ElementTree.parse(table).iter("testcase")
+        return [
+            {"defect": case.get("name", "").removeprefix("test_").replace("_", " "), "named": not len(case)}
+            for case in cases
+        ]
 
 
 PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
@@ -367,7 +369,7 @@ def claims(parts: dict[str, Any]) -> list[Claim]:
     exact = sum(row["planted"] == row["dead"] == row["without gradient"] for row in parts["planted"])
     epochs = [row["flagged after epoch"] for row in parts["collapsed"]]
     worst = max(row["share"] for row in parts["cost"])
-    named = parts["defects"][0]
+    named = sum(row["named"] for row in parts["defects"])
     worst_run = min(row["quality"] for row in parts["healthy"])
     units = sum(sum(row["planted"]) for row in parts["planted"])
     shares = ", ".join(f"{row['share']:.1%} {row['network']}" for row in parts["cost"])
@@ -395,8 +397,7 @@ def claims(parts: dict[str, Any]) -> list[Claim]:
         ),
         Claim(
             "Tests that plant a defect of a real pipeline and see it named as first or second cause",
-            f"{named.get('passed', 0)} passed, {named.get('failed', 0)} failed", goal="all",
-            met=bool(named.get("passed")) and not named.get("failed"),
+            f"{named} of {len(parts['defects'])}", goal="all", met=named == len(parts["defects"]) > 0,
         ),
     ]  # fmt: skip
 

@@ -26,7 +26,7 @@ from ethomorph.phantoms.radiograph import simulate_radiographs
 from ethomorph.study.provenance import Stopwatch
 
 SOURCES = 100
-SLURM_FILES = 2000
+SLURM_FILES = 10_000
 SLURM_TASKS = 2
 SCANS, NODES = 100_000, 50
 STUDY = """\

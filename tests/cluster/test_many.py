@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 
 from ethomorph.cli.app import execute
+from ethomorph.cluster.command import Finish, Share
+from ethomorph.cluster.job import Job
 from ethomorph.cluster.manifest import Manifest
 from ethomorph.cluster.many import begin, finish, predict_many, work, work_folder
 from ethomorph.cluster.work import Work
@@ -94,3 +96,18 @@ def test_a_specimen_survives_its_part():
         elif name != "curves":
             assert getattr(back, name) == value
     np.testing.assert_array_equal(back.curves[0], one.curves[0])
+
+
+def test_the_last_task_of_an_array_merges(trained, pictures, tmp_path):
+    """Each task is called here as Slurm would; the job behind them finds nothing left to do."""
+    run, out = Run(trained / "runs/t/a"), tmp_path / "o.tps"
+    manifest = begin(Work.predict(run), [str(pictures)], out)
+    pending = manifest.pending()
+    job = Job.new(tmp_path / "jobs", "predict", manifest=manifest.folder, chunks=[pending[:9], pending[9:]]).write()
+    Share(job.folder, 0)()
+    assert not out.exists() and not manifest.is_merged
+    Share(job.folder, 1)()
+    assert manifest.is_merged and len(read_landmarks(out, images=pictures, gaps="missing")) == 16
+    assert Finish(job.folder)() == {"merged": True}
+    out.unlink()
+    assert Finish(job.folder)()["done"] == 16 and out.exists()

@@ -17,7 +17,7 @@ from typing import Any
 from ethomorph.cluster import slurm
 from ethomorph.cluster.job import Job
 from ethomorph.cluster.manifest import Manifest, chunks
-from ethomorph.cluster.many import finish, work
+from ethomorph.cluster.many import finish, finish_if_last, work
 from ethomorph.study.config import SlurmSection
 from ethomorph.study.run import Run
 from ethomorph.training.ranks import ranks
@@ -99,11 +99,12 @@ class Share:
             except Exception as error:
                 job.write_result(self.task, state="failed", said=" ".join(str(error).split())[:300])
                 raise
+        finish_if_last(job.manifest)
         job.write_result(self.task, state="done")
 
 
 class Finish:
-    """After an array: merge, or submit what a killed task left undone."""
+    """After an array: merge what the last task did not come to, or submit what a killed one left undone."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -115,6 +116,8 @@ class Finish:
         if pending and job.attempt < ATTEMPTS:
             again = submit_share(job.manifest, job, pending, attempt=job.attempt + 1)
             return {"submitted": again.name, "pending": len(pending)}
+        if Manifest(job.manifest).is_merged:
+            return {"merged": True}
         return finish(job.manifest)
 
 

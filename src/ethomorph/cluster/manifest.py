@@ -17,10 +17,12 @@ from typing import Any
 from ethomorph.cluster.work import Work
 from ethomorph.core.errors import FormatError, StudyError
 from ethomorph.core.files import write_json
+from ethomorph.core.turn import Turn
 
 PLAN = "plan.json"
 LOGS = "logs"
 PARTS = "parts"
+MERGED = "merged.json"
 PARTS_A_FOLDER = 500
 """Shared file systems grow slow in folders of many thousand files."""
 
@@ -110,6 +112,23 @@ class Manifest:
     def parts_done(self) -> list[Path]:
         """The parts of every input that is done, in the inputs' order."""
         return [self.part(i) for i, said in sorted(self.outcomes().items()) if not said]
+
+    @property
+    def is_merged(self) -> bool:
+        """Whether the output holds every input that is done now."""
+        try:
+            merged = json.loads((self.folder / MERGED).read_text(encoding="utf-8"))["done"]
+        except (OSError, ValueError, KeyError):
+            return False
+        return self.out.exists() and merged == self.counts().done
+
+    def mark_merged(self) -> None:
+        """Remember that the output holds what is done now."""
+        write_json(self.folder / MERGED, {"done": self.counts().done})
+
+    def turn(self) -> Turn:
+        """The turn to merge."""
+        return Turn(self.folder / ".turn")
 
     def log(self, worker: str) -> Log:
         """A worker's own log; `worker` must be unique among those at work, and may be used again later."""

@@ -104,6 +104,7 @@ def finish(folder: Path) -> dict[str, Any]:
     notes: list[str] = []
     if not counts.pending and counts.done:
         notes = manifest.work.worker(manifest.out).merge(manifest.parts_done(), manifest.out)
+        manifest.mark_merged()
     table = manifest.out.with_name(f"{manifest.out.name}.inputs.csv")
     write_text(table, status_table(manifest))
     return {
@@ -116,6 +117,19 @@ def finish(folder: Path) -> dict[str, Any]:
         "table": str(table),
         "notes": notes,
     }
+
+
+def finish_if_last(folder: Path) -> None:
+    """Merge where nothing is pending any more and nobody else does it already."""
+    manifest = Manifest(folder)
+    turn = manifest.turn()
+    if manifest.counts().pending or not turn.acquire(wait=False):
+        return
+    try:
+        if not manifest.is_merged:
+            finish(folder)
+    finally:
+        turn.release()
 
 
 def status_table(manifest: Manifest) -> str:

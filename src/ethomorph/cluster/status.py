@@ -36,7 +36,8 @@ def describe(job: Job, queue: dict[str, dict[int, str]]) -> dict[str, Any]:
     elif job.run is not None:
         block |= training_progress(Run(job.run))
     failed = [f"task {number}: {said['said']}" for number, said in job.results().items() if said.get("said")]
-    merging = queue.get(job.finisher_id or "", {}).get(0, "") in slurm.LIVE
+    merged = job.manifest is not None and Manifest(job.manifest).is_merged
+    merging = not merged and queue.get(job.finisher_id or "", {}).get(0, "") in slurm.LIVE
     undone = not merging and (
         bool(block.get("failed") or block.get("pending"))
         if job.manifest is not None

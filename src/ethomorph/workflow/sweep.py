@@ -11,12 +11,13 @@ import sys
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from ethomorph.core.errors import InputError, MissingPart, SplitError, StudyError
 from ethomorph.core.files import write_json, write_text
+from ethomorph.core.turn import Turn
 from ethomorph.study.config import Study
 from ethomorph.study.run import Run, plain
 from ethomorph.study.task import Task, open_task
@@ -266,25 +267,6 @@ def finished(study: Any) -> list[Any]:
 def running(study: Any) -> list[Any]:
     """Trials that some process is making, or that a kill left so."""
     return [trial for trial in study.trials if trial.state.name in ("RUNNING", "WAITING")]
-
-
-class Turn:
-    """A lock among processes that share a sweep; the system takes it from a killed one."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.stream: IO[str] | None = None
-
-    def acquire(self) -> None:
-        import fcntl
-
-        self.stream = self.path.open("w")
-        fcntl.flock(self.stream, fcntl.LOCK_EX)
-
-    def release(self) -> None:
-        if self.stream is not None:
-            self.stream.close()
-            self.stream = None
 
 
 def take_up_broken_trials(study: Any) -> None:
