@@ -107,7 +107,8 @@ def test_the_last_task_of_an_array_merges(trained, pictures, tmp_path):
     Share(job.folder, 0)()
     assert not out.exists() and not manifest.is_merged
     Share(job.folder, 1)()
-    assert manifest.is_merged and len(read_landmarks(out, images=pictures, gaps="missing")) == 16
+    assert manifest.is_merged
+    assert len({one.image for one in read_landmarks(out, images=pictures, gaps="missing")}) == manifest.counts().done
     assert Finish(job.folder)() == {"merged": True}
     out.unlink()
-    assert Finish(job.folder)()["done"] == 16 and out.exists()
+    assert Finish(job.folder)()["failed"] == 3 and out.exists()
