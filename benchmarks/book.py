@@ -42,6 +42,9 @@ def chapter(result: dict[str, Any]) -> str:
         ratio = f"{claim['ratio']:.3g}" if "ratio" in claim else ""
         cells = [claim["claim"], claim["ours"], claim.get("peer", ""), ratio, claim.get("goal", ""), met]
         lines.append("| " + " | ".join(str(c).replace("|", "/") for c in cells) + " |")
+    picture = PAGE.parent / "images" / f"{result['name']}.png"
+    if picture.exists():
+        lines += ["", f"![{result['name'].replace('_', ' ')}](images/{picture.name})"]
     return "\n".join(lines) + "\n"
 
 

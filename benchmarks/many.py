@@ -28,6 +28,7 @@ from ethomorph.study.provenance import Stopwatch
 SOURCES = 100
 SLURM_FILES = 10_000
 SLURM_TASKS = 2
+PICTURE = Path(__file__).parents[1] / "docs" / "images" / "many.png"
 SCANS, NODES = 100_000, 50
 STUDY = """\
 [study]
@@ -145,7 +146,25 @@ def main() -> None:
         "many", claims(found, slurm), seed=options.seed, watch=watch, growth=found, slurm=slurm,
         command="python -m benchmarks.many",
     )  # fmt: skip
+    draw(found, PICTURE)
     print(path, file=sys.stderr)
+
+
+def draw(found: dict[int, dict[str, float]], path: Path) -> None:
+    """Seconds and memory against the number of files."""
+    from ethomorph.report.style import figure, save
+
+    counts = sorted(found)
+    drawn, (time_axes, memory_axes) = figure(columns=2, width=8.0, height=3.0)
+    seconds = [found[n]["seconds"] for n in counts]
+    time_axes.loglog(counts, seconds, "o-", label="measured")
+    pace = seconds[-1] / counts[-1]
+    time_axes.loglog(counts, [pace * n for n in counts], ":", color="0.5", label="in proportion to the files")
+    time_axes.set(xlabel="files", ylabel="seconds")
+    time_axes.legend(frameon=False)
+    memory_axes.semilogx(counts, [found[n]["memory_mb"] for n in counts], "o-")
+    memory_axes.set(xlabel="files", ylabel="peak memory, MB", ylim=(0, 500))
+    save(drawn, path)
 
 
 def last_figures() -> dict[str, Any]:
