@@ -46,6 +46,7 @@ class BehaviorClassifier:
     ----------
     classes_ : codes in the order of the probabilities' columns.
     frames_ : whether it was fitted on recordings, and predicts frames.
+    each_ : whether every animal of a recording was scored for itself, and not the first alone.
     prior_, taught_ : class mixture as it was found, and as it was taught.
     canvas_ : what clips are brought to; None without video.
     names_ : of the features or signals.
@@ -99,6 +100,7 @@ class BehaviorClassifier:
         """
         refuse_unusable(data, self.method)
         self.frames_ = not isinstance(data, ClipSet)
+        self.each_ = not isinstance(data, ClipSet) and any("focal" in one.attributes for one in data)
         self.classes_ = list(classes) if classes is not None else classes_in(data)
         self.notes_: list[str] = []
         self.skipped_: dict[str, str] = {}
@@ -170,8 +172,8 @@ class BehaviorClassifier:
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
         facts = {
-            "method": self.method, "classes": self.classes_, "frames": self.frames_, "seed": self.seed,
-            "prior": self.prior_.tolist(), "taught": self.taught_.tolist(), "names": self.names_,
+            "method": self.method, "classes": self.classes_, "frames": self.frames_, "each": self.each_,
+            "seed": self.seed, "prior": self.prior_.tolist(), "taught": self.taught_.tolist(), "names": self.names_,
             "notes": self.notes_, "settings": self.settings.to_dict(),
         }  # fmt: skip
         if self.canvas_ is not None:
@@ -195,6 +197,7 @@ class BehaviorClassifier:
             facts = tomllib.loads((folder / FILE).read_text(encoding="utf-8"))
             model = cls(method=facts["method"], settings=facts["settings"], cache=cache, seed=int(facts["seed"]))
             model.classes_, model.frames_ = [str(c) for c in facts["classes"]], bool(facts["frames"])
+            model.each_ = bool(facts.get("each", False))
             model.prior_, model.taught_ = np.array(facts["prior"], float), np.array(facts["taught"], float)
             model.names_, model.notes_ = [str(n) for n in facts["names"]], [str(n) for n in facts["notes"]]
             model.canvas_ = Canvas(**facts["canvas"]) if "canvas" in facts else None
@@ -300,7 +303,8 @@ class BehaviorClassifier:
         probabilities, codes = [], []
         for recording in recordings:
             if self.method == "features":
-                values, _ = frame_features(recording)
+                values, names = frame_features(recording)
+                self._refuse_other_signals(names, recording)
                 taught = self.features_.probabilities(values)  # type: ignore[union-attr]
             else:
                 taught = self._network_frames(recording)
@@ -322,7 +326,9 @@ class BehaviorClassifier:
         import torch
 
         mean, spread = self.scale_
-        x = np.clip((pose_signals(recording).values - mean) / spread, -8, 8)
+        signals = pose_signals(recording)
+        self._refuse_other_signals(signals.names, recording)
+        x = np.clip((signals.values - mean) / spread, -8, 8)
         with torch.inference_mode():
             logits = self.network_(torch.from_numpy(x.T[None].astype(np.float32)))
         return torch.softmax(logits, 1)[0].T.numpy().astype(float)
@@ -354,6 +360,18 @@ class BehaviorClassifier:
         except (OSError, SafetensorError, RuntimeError, KeyError) as error:
             said = " ".join(str(error).split())[:150]
             raise FormatError(f"not a whole network ({said})", place=folder, fix="train it again") from None
+
+    def _refuse_other_signals(self, names: list[str], recording: Recording) -> None:
+        """Raise LabelError for poses of other nodes, or with other animals where none were, than those taught."""
+        if names == self.names_:
+            return
+        strange = [n for n in names if n not in self.names_] or [n for n in self.names_ if n not in names]
+        social = any(n.startswith("nearest other") for n in strange)
+        what = "with and without other animals" if social else f"of other nodes ({', '.join(recording.nodes)})"
+        raise LabelError(
+            f"its poses and those that the model learned from are not alike: {what}", place=recording.name,
+            fix="predict what was tracked as the training recordings were",
+        )  # fmt: skip
 
     def _refuse_other_kind(self, data: Data) -> None:
         if self.frames_ == isinstance(data, ClipSet):

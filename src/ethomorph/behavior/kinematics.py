@@ -28,9 +28,10 @@ def pose_signals(recording: Recording) -> Signals:
     smooth = moving_mean(points, max(1, round(SMOOTH_S * recording.fps)))
     length = body_length(points[:, 0])
     own, names = animal_signals(smooth[:, 0] / length, recording.fps, recording.nodes)
-    for other in range(1, points.shape[1]):
-        more, said = social_signals(smooth[:, 0] / length, smooth[:, other] / length, recording.fps)
-        own, names = [*own, *more], [*names, *(f"{recording.animals[other]}: {s}" for s in said)]
+    if points.shape[1] > 1:
+        others = [smooth[:, i] / length for i in range(1, points.shape[1])]
+        more, said = nearest_signals(smooth[:, 0] / length, others, recording.fps)
+        own, names = [*own, *more], [*names, *(f"nearest other: {s}" for s in said)]
     if recording.confidence is not None:
         own, names = [*own, np.nanmean(recording.confidence[:, 0], axis=1)], [*names, "confidence"]
     values = filled(np.column_stack(own))
@@ -113,6 +114,17 @@ def animal_signals(points: np.ndarray, fps: float, nodes: list[str]) -> tuple[li
         signals += list(np.linalg.norm(points - centre[:, None], axis=2).T)
         names += [f"{node} to centre" for node in nodes]
     return signals, names
+
+
+def nearest_signals(own: np.ndarray, others: list[np.ndarray], fps: float) -> tuple[list[np.ndarray], list[str]]:
+    """`social_signals` of whichever other animal is nearest in each frame, so that neither their order nor their number
+    matters; (frames, nodes, 2) each."""
+    found = [social_signals(own, other, fps) for other in others]
+    names = found[0][1]
+    distance = np.stack([signals[names.index("distance")] for signals, _ in found])
+    nearest, frames = distance.argmin(0), np.arange(len(own))
+    columns = zip(*(signals for signals, _ in found), strict=True)
+    return [np.stack(column)[nearest, frames] for column in columns], names
 
 
 def social_signals(own: np.ndarray, other: np.ndarray, fps: float) -> tuple[list[np.ndarray], list[str]]:

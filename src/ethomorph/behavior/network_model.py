@@ -57,7 +57,7 @@ class ClipFrames(torch.utils.data.Dataset):
         if self.settings is not None and self.settings.augment > 0:
             rng = np.random.default_rng([self.seed, self.epoch, index])
             clip = augmented(clip, rng, strength=self.settings.augment, flips=self.settings.flips)
-        pixels = torch.from_numpy(np.ascontiguousarray(clip.transpose(3, 0, 1, 2))).float().div_(self.scale)
+        pixels = torch.from_numpy(clip.transpose(3, 0, 1, 2).astype(np.float32, order="C")).div_(self.scale)
         return {"clip": pixels, "label": torch.tensor(int(self.codes[row]))} | group_item(self.groups, row)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,6 @@ def predict_files(
         return _poses(model, section, inputs, out)
     clips = clips_of(inputs, model, section)
     if skip_bad:
-        from dataclasses import replace
-
         model.settings = replace(model.settings, unreadable="leave_out")
     found = model.predict(clips, progress=progress)
     table = clip_table(found)
@@ -114,6 +113,8 @@ def _poses(model: BehaviorClassifier, section: TaskSection, inputs: list[str], o
         )
     rate = fps_or_refuse(section.fps, paths[0])
     recordings = [one for path in paths for one in read_tracks(path, fps=rate)]
+    if model.each_:
+        recordings = [replace(v, group=v.animals[0]) for one in recordings for v in one.of_each_animal()]
     found = model.predict(recordings)
     tables, labelled = [], []
     for recording, codes, probabilities in zip(recordings, found.codes, found.probabilities, strict=True):

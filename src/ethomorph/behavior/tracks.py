@@ -5,6 +5,7 @@ Files are read by `formats.poses` (SLEAP, DeepLabCut, JABS, NWB ...) or `formats
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -123,6 +124,9 @@ def read_labelled(
         raise LabelError(f"{len(recordings)} videos for one file of labels", place=poses, fix="give a file a video")
     recording = recordings[0]
     if is_events(labels):
+        scored = subjects_of(labels, column)
+        if subject is None and (len(scored) > 1 or scored[0] in recording.animals):
+            return of_subjects(recording, labels, scored, observation=column, apart=not group)
         codes = event_labels(labels, len(recording), rate, observation=column, subject=subject)
         notes: list[str] = []
     else:
@@ -134,7 +138,38 @@ def read_labelled(
         )  # fmt: skip
     recording.labels = codes
     recording.notes += notes
+    if len(recording.animals) > 1:
+        recording.notes.append(
+            f"{len(recording.animals)} animals are tracked: the labels are taken to be those of {recording.animals[0]}"
+        )
     return [recording]
+
+
+def of_subjects(
+    recording: Recording, labels: Path, subjects: list[str], *, observation: str | None, apart: bool
+) -> list[Recording]:
+    """A recording for each scored subject, its own pose first; `apart` where each is a unit of independence.
+
+    Raises
+    ------
+    LabelError : subjects that no track is named after.
+    """
+    views = dict(zip(recording.animals, recording.of_each_animal(), strict=True))
+    strange = [name for name in subjects if name not in views]
+    if strange:
+        raise LabelError(
+            f"subject {strange[0]!r} is none of the tracks {', '.join(recording.animals)}", place=labels,
+            fix="name subjects and tracks alike",
+        )  # fmt: skip
+    found = []
+    for subject in subjects:
+        codes = event_labels(labels, len(recording), recording.fps, observation=observation, subject=subject)
+        group = subject if apart else recording.group
+        found.append(replace(views[subject], labels=codes, group=group, attributes={"focal": subject}))
+    silent = [name for name in views if name not in subjects]
+    if silent:
+        found[0].notes.append(f"tracked and not scored: {', '.join(silent)}")
+    return found
 
 
 def is_events(path: Path) -> bool:
@@ -146,6 +181,13 @@ def is_events(path: Path) -> bool:
     with path.open("rb") as stream:
         head = stream.read(4096)
     return b"Observation id" in head and b"Start (s)" in head
+
+
+def subjects_of(path: Path, observation: str | None) -> list[str]:
+    """Who was scored in an observation, or in all of them where none is named; "" stands for nobody in particular."""
+    from ethomorph.formats.boris import read_boris
+
+    return sorted({e.subject for e in read_boris(path) if observation in (None, e.observation)}) or [""]
 
 
 def event_labels(path: Path, frames: int, fps: float, *, observation: str | None, subject: str | None) -> np.ndarray:

@@ -85,6 +85,20 @@ class Recording:
             notes=list(self.notes),
         )
 
+    def of_each_animal(self) -> list[Self]:
+        """A recording for each animal, named after it, its own pose first; without labels."""
+        found = []
+        for i, animal in enumerate(self.animals):
+            order = [i, *(j for j in range(len(self.animals)) if j != i)]
+            found.append(
+                replace(
+                    self, name=f"{self.name}:{animal}", animals=[self.animals[j] for j in order],
+                    points=self.points[:, order], labels=None, notes=list(self.notes),
+                    confidence=None if self.confidence is None else self.confidence[:, order],
+                )
+            )  # fmt: skip
+        return found
+
     def with_labels(self, labels: np.ndarray | None) -> Self:
         """The recording with other labels (frames,)."""
         return replace(self, labels=labels, notes=list(self.notes))
