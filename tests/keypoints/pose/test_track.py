@@ -106,3 +106,35 @@ def test_without_tracks_there_is_a_reason():
         row.predicted_tracks = ["", ""]
     metrics, _ = track_scores(rows)
     assert metrics["IDF1"].value is None and "no tracks" in metrics["IDF1"].reason
+
+
+@pytest.mark.parametrize("expect", ["velocity", "kalman", "flow"])
+def test_a_crossing_keeps_identities_whatever_expects_it(expect):
+    numbers, _ = follow(crossing(), Tracking(animals=2, expect=expect), order="turning")
+    assert (numbers == numbers[0]).all()
+
+
+def test_flow_follows_animals_while_they_are_not_found(toys):
+    """Two animals glide on for 18 frames in which only the pixels show them."""
+    rng = np.random.default_rng(0)
+    sides = np.stack([np.array([[30.0, 26], [24, 26], [18, 26]]), np.array([[30.0, 70], [24, 70], [18, 70]])])
+    points = sides[None] + np.array([2.5, 0.0]) * np.arange(19)[:, None, None, None]
+    far = {}
+    for expect in ("kalman", "flow"):
+        tracker = Tracker(Tracking(animals=2, expect=expect))
+        for frame, animals in enumerate(points):
+            seen = animals if frame == 0 else animals[:0]
+            tracker.update(frame, seen, np.ones(len(seen)), toys.draw(animals, rng)[..., 0])
+        far[expect] = np.abs(np.stack([track.expected(18) for track in tracker.tracks]) - points[18]).max()
+    assert far["flow"] < 3 < far["kalman"]
+
+
+def test_nodes_taken_from_a_neighbour_do_not_pull_a_track_along():
+    """Every third frame one node of the left animal is drawn over to the right one, 12 lengths away."""
+    still = np.stack([SHAPE, SHAPE + [240.0, 0.0]])[None].repeat(30, 0)
+    torn = still.copy()
+    torn[3::3, 0, 2] = still[3::3, 1, 2]
+    numbers, tracker = follow(torn, Tracking(animals=2))
+    assert (numbers == numbers[0]).all()
+    for track, place in zip(tracker.tracks, still[0], strict=True):
+        assert np.abs(track.points - place).max() < 1e-6 and np.abs(track.velocity).max() < 1e-6

@@ -61,8 +61,8 @@ def predict_videos(
     videos = [video_named(name_of(film)) for film in films]
     tracks: list[str] = []
     plans = []
-    for spool in spools:
-        numbers, count = follow(spool, model, tracking)
+    for spool, film in zip(spools, films, strict=True):
+        numbers, count = follow(spool, model, tracking, film)
         plans.append((spool, numbers, len(tracks)))
         tracks += [f"animal {len(tracks) + i + 1}" for i in range(count)]
 
@@ -100,13 +100,13 @@ def predict_videos(
     }  # fmt: skip
 
 
-def follow(spool: Spool, model: PoseEstimator, tracking: Tracking | None) -> tuple[Any, int]:
+def follow(spool: Spool, model: PoseEstimator, tracking: Tracking | None, film: Film) -> tuple[Any, int]:
     """The final number of each track of one video, written into its shards, and how many there are."""
     import numpy as np
 
     if model.method == "single_instance" or tracking is None:
         tracking = Tracking(animals=1)
-    moved, tracker = track_tables(spool.tables(), tracking)
+    moved, tracker = track_tables(spool.tables(), tracking, film)
     for table in moved:
         spool.write(table)
     numbers = tracker.joined()

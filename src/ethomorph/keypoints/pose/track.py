@@ -1,17 +1,20 @@
 """Which animal of one frame is which of the next: Hungarian assignment to moving tracks, a known number of animals
-where it is known, and gaps closed afterwards. Only the tracks' last states are kept, so any length of video will do."""
+where it is known, and gaps closed afterwards. Only the tracks' last states are kept, so any length of video will do.
+Where an animal is expected is `motion`'s business."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from ethomorph.formats.video import Film
 from ethomorph.keypoints.heatmap_settings import changed
 from ethomorph.keypoints.pose.data import centre_of
+from ethomorph.keypoints.pose.motion import Flow, Track
 from ethomorph.keypoints.pose.oks import lengths, similarity
 from ethomorph.keypoints.pose.settings import refuse_outside, refuse_word
 from ethomorph.keypoints.pose.table import PoseTable
@@ -33,7 +36,10 @@ class Tracking:
     reach : farthest an animal may be from where it was expected, in its lengths; grows with the root of the gap.
     patience : frames that a track waits for its animal.
     gap : longest gap in frames that is closed between the end of one track and the beginning of another.
-    motion : weight of a new velocity; 0 expects animals to stay where they were.
+    motion : weight of a new velocity (``velocity`` and ``flow``); 0 expects animals to stay where they were.
+    expect : where an animal is looked for: ``velocity`` (on with its smoothed speed), ``kalman`` (a constant-velocity
+        filter weighs the speed by itself) or ``flow`` (its nodes are carried along by optical flow, which needs the
+        video's pixels once more and follows animals also while they are not found).
     """
 
     animals: int = 0
@@ -42,42 +48,17 @@ class Tracking:
     patience: int = 15
     gap: int = 60
     motion: float = 0.5
+    expect: str = "kalman"
 
     def __post_init__(self) -> None:
         refuse_word("tracking.cost", self.cost, ("oks", "iou", "centroid"))
+        refuse_word("tracking.expect", self.expect, ("velocity", "kalman", "flow"))
         refuse_outside("tracking.reach", self.reach, 0.01, 100)
         refuse_outside("tracking.motion", self.motion, 0, 1)
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Tracking:
         return changed(cls(), values, "settings.tracking")
-
-
-@dataclass
-class Track:
-    """One animal as last seen.
-
-    Attributes
-    ----------
-    points : (nodes, 2) px, each node where it was last seen.
-    velocity : (2,) px a frame.
-    first, last : frames.
-    born : (nodes, 2) px in the first frame.
-    """
-
-    number: int
-    points: np.ndarray
-    velocity: np.ndarray
-    first: int
-    last: int
-    born: np.ndarray
-    start_velocity: np.ndarray = field(default_factory=lambda: np.zeros(2))
-    seen: int = 1
-
-    def expected(self, frame: int) -> np.ndarray:
-        """Where the nodes should be: on with half the speed each further frame, as animals do stop."""
-        gap = frame - self.last
-        return self.points + self.velocity * 2 * (1 - 0.5**gap)
 
 
 class Tracker:
@@ -96,9 +77,18 @@ class Tracker:
         self.tracks: list[Track] = []
         self.ended: list[Track] = []
         self.length = 0.0
+        self.flow = Flow() if settings.expect == "flow" else None
 
-    def update(self, frame: int, points: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        """The track of each animal (animals, nodes, 2) of the next frame; -1 for those beyond the known number."""
+    def update(
+        self, frame: int, points: np.ndarray, scores: np.ndarray, picture: np.ndarray | None = None
+    ) -> np.ndarray:
+        """The track of each animal (animals, nodes, 2) of the next frame; -1 for those beyond the known number.
+
+        Parameters
+        ----------
+        picture : the frame, uint8 (height, width), for optical flow; every frame has to be given then.
+        """
+        self._carry(picture)
         numbers = np.full(len(points), -1, dtype=np.int32)
         chosen = np.argsort(-scores, kind="stable")[: self.settings.animals or len(points)]
         long = lengths(points[chosen])
@@ -110,10 +100,11 @@ class Tracker:
             self.ended += late
             self.tracks = [track for track in self.tracks if frame - track.last <= self.settings.patience]
         cost = self._cost(frame, points[chosen])
+        gain = None if self.settings.expect == "kalman" else self.settings.motion
         rows, columns = linear_sum_assignment(cost) if cost.size else ([], [])
         for row, column in zip(rows, columns, strict=True):
             if cost[row, column] < FORBIDDEN:
-                self._move(self.tracks[row], frame, points[chosen[column]])
+                self.tracks[row].move(frame, points[chosen[column]], self.length, gain)
                 numbers[chosen[column]] = self.tracks[row].number
         for index in chosen:
             full = self.settings.animals and len(self.tracks) >= self.settings.animals
@@ -127,7 +118,7 @@ class Tracker:
             return np.zeros((len(self.tracks), len(points)))
         settings, length = self.settings, max(self.length, 1.0)
         expected = np.stack([track.expected(frame) for track in self.tracks])
-        away = np.linalg.norm(centre_of(expected, None)[:, None] - centre_of(points, None)[None], axis=-1) / length
+        away = distances(expected, points) / length
         if settings.cost == "oks":
             cost = 1 - similarity(expected, points, np.full(len(expected), length**2 / 2), SIGMA) + 0.1 * away
         elif settings.cost == "iou":
@@ -140,17 +131,13 @@ class Tracker:
             reach = np.where(gaps > settings.patience, np.inf, reach)
         return np.where(away <= reach[:, None], cost, FORBIDDEN)
 
-    def _move(self, track: Track, frame: int, points: np.ndarray) -> None:
-        both = np.isfinite(points).all(1) & np.isfinite(track.points).all(1)
-        if both.any():
-            step = (points - track.points)[both].mean(0) / (frame - track.last)
-            weight = self.settings.motion
-            track.velocity = (1 - weight) * track.velocity + weight * step
-            if track.seen == 1:
-                track.start_velocity = step
-        track.points = np.where(np.isfinite(points), points, track.points + track.velocity)
-        track.last = frame
-        track.seen += 1
+    def _carry(self, picture: np.ndarray | None) -> None:
+        if self.flow is None:
+            return
+        at = [track.points if track.carried is None else track.carried for track in self.tracks]
+        moved = self.flow.carried(picture, np.stack(at) if at else np.empty((0, 1, 2)))
+        for track, points in zip(self.tracks, moved, strict=True):
+            track.carried = points
 
     def _begin(self, frame: int, points: np.ndarray) -> int:
         number = len(self.tracks) + len(self.ended)
@@ -188,6 +175,16 @@ class Tracker:
         return numbers
 
 
+def distances(expected: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """(tracks, animals): median distance of shared nodes (tracks, nodes, 2) and (animals, nodes, 2) in px; without any,
+    that of their middles."""
+    each = np.sort(np.linalg.norm(expected[:, None] - points[None], axis=-1), axis=-1)
+    count = np.isfinite(each).sum(-1)
+    median = np.take_along_axis(each, np.maximum(count - 1, 0)[..., None] // 2, axis=-1)[..., 0]
+    middles = np.linalg.norm(centre_of(expected, None)[:, None] - centre_of(points, None)[None], axis=-1)
+    return np.where(count > 0, median, middles)
+
+
 def overlap(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """(n, m): intersection over union of the boxes around nodes (n, nodes, 2) and (m, nodes, 2)."""
     low_a, high_a, low_b, high_b = _low(a), -_low(-a), _low(b), -_low(-b)
@@ -201,14 +198,24 @@ def _low(points: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(points), points, np.inf).min(1)
 
 
-def track_tables(tables: Iterable[PoseTable], settings: Tracking) -> tuple[Iterator[PoseTable], Tracker]:
-    """Tables with tracks, one after the other, and the tracker, whose `joined` is known once all have gone through."""
+def track_tables(
+    tables: Iterable[PoseTable], settings: Tracking, film: Film | None = None
+) -> tuple[Iterator[PoseTable], Tracker]:
+    """Tables with tracks, one after the other, and the tracker, whose `joined` is known once all have gone through.
+
+    Parameters
+    ----------
+    film : where the tables' frames are from; needed for optical flow.
+    """
     tracker = Tracker(settings)
 
     def follow() -> Iterator[PoseTable]:
+        pictures = film.stream(0, grey=True) if film is not None and tracker.flow is not None else None
         for table in tables:
             for frame, rows in table.by_frame():
-                table.tracks[rows] = tracker.update(frame, table.points[rows].astype(float), table.score[rows])
+                picture = next(pictures, (frame, None))[1] if pictures is not None else None
+                points = table.points[rows].astype(float)
+                table.tracks[rows] = tracker.update(frame, points, table.score[rows], picture)
             yield table
 
     return follow(), tracker
