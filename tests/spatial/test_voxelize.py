@@ -133,6 +133,17 @@ def test_segment_to_surface_and_back(mirrored):
         surface_of(np.pad(np.ones((1, 1, 1), bool), 4), Grid((9, 9, 9), (1, 1, 1)))
 
 
+@pytest.mark.parametrize("thick", [1, 2, 6])
+def test_thin_bone_keeps_its_volume_on_the_way_to_a_surface(thick):
+    """At a level of one half a plate of one voxel would lose most of itself under the smoothing."""
+    mask = np.zeros((20, 40, 40), bool)
+    mask[7 : 7 + thick, 8:30, 10:32] = True
+    grid = Grid(mask.shape, (0.4, 0.4, 0.4))
+    mesh = surface_of(mask, grid)
+    assert mesh.volume_mm3 == pytest.approx(mask.sum() * grid.voxel_mm3, rel=0.02)
+    assert voxelize(mesh, grid).sum() == pytest.approx(mask.sum(), rel=0.08)
+
+
 def test_surfaces_become_named_segments():
     grid = Grid((30, 30, 30), (1, 1, 1), (-14.3, -14.4, -14.6))
     labels = labels_from({"Skull": ball(9.0), "Tooth": ball(3.0, (4, 0, 0))}, grid)

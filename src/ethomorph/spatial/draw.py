@@ -40,10 +40,12 @@ def draw_alignment(before: ScalarVolume, after: ScalarVolume, *, threshold: floa
 def draw_check(
     fixed: ScalarVolume, moved: ScalarVolume, names: tuple[str, str] = ("reference", "aligned again")
 ) -> Any:
-    """Checkerboard and difference of two images on one grid, in three slices through the middle."""
+    """Checkerboard and difference of two images on one grid, in three slices through the middle.
+
+    Each is shown between its own percentiles, so that another scanner's grey values do not look like a wrong place.
+    """
     fig, axes = figure(rows=2, columns=3, width=9.0, height=6.0)
-    low, high = np.percentile(np.asarray(fixed.array), [1, 99.7])
-    a, b = (np.clip((np.asarray(v.array, dtype=float) - low) / max(high - low, 1e-9), 0, 1) for v in (fixed, moved))
+    a, b = (_spread(np.asarray(v.array, dtype=float)) for v in (fixed, moved))
     for column, axis in enumerate((2, 1, 0)):
         here = [slice(None)] * 3
         here[axis] = a.shape[axis] // 2
@@ -60,6 +62,12 @@ def draw_check(
         axes[column].set_title(f"checkerboard, across {'zyx'[axis]}", fontsize=9, color="#3a4450")
         axes[3 + column].set_title(f"{names[0]} minus {names[1]}", fontsize=9, color="#3a4450")
     return fig
+
+
+def _spread(array: np.ndarray) -> np.ndarray:
+    """Grey values from the 20th percentile (air or soft parts) to the 99.7th (bone) as 0 to 1."""
+    low, high = np.percentile(array, [20, 99.7])
+    return np.clip((array - low) / max(high - low, 1e-9), 0, 1)
 
 
 def show(ax: Any, picture: Picture) -> None:

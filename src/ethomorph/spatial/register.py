@@ -27,9 +27,9 @@ BINS = 40
 ELASTIC_LEVELS = ((4, 60), (2, 50), (1, 20))
 """Shrink factor and rounds of each level of demons."""
 FIELD_BLUR, UPDATE_BLUR = 1.5, 1.0
-KNOTS, KNOT_STEPS = 3, (1, 2, 3)
+KNOTS, KNOT_STEPS = 2, (1, 2, 4)
 """Cells of the coarsest B-spline lattice along the shortest side, and how many times finer each level is."""
-SPLINE_ROUNDS = 40
+SPLINE_ROUNDS, SPLINE_SAMPLES = 25, 20_000
 UNFOLDING_VOXELS = (0.6, 0.8, 1.0, 1.3, 1.6, 2.0, 3.0)
 
 
@@ -95,7 +95,7 @@ def register_spline(
     Parameters
     ----------
     metric : correlation compares bone with bone; mutual information lets grey values mean something else, as in MRI.
-    knots : cells of the coarsest lattice along the shortest side; the last level has three times as many.
+    knots : cells of the coarsest lattice along the shortest side; the last level has four times as many.
     """
     import SimpleITK as sitk
 
@@ -111,7 +111,7 @@ def register_spline(
     else:
         method.SetMetricAsMattesMutualInformation(BINS)
     method.SetMetricSamplingStrategy(method.RANDOM)
-    method.SetMetricSamplingPercentage(min(1.0, 2 * SAMPLES / fixed.grid.voxels), seed + 1)
+    method.SetMetricSamplingPercentage(min(1.0, SPLINE_SAMPLES / fixed.grid.voxels), seed + 1)
     method.SetInterpolator(sitk.sitkLinear)
     method.SetOptimizerAsLBFGS2(numberOfIterations=SPLINE_ROUNDS, solutionAccuracy=1e-4)
     method.SetInitialTransformAsBSpline(spline, inPlace=True, scaleFactors=list(KNOT_STEPS))

@@ -59,7 +59,8 @@ class ImageTemplate:
         )
         notes = []
         if isinstance(start, Transform) and not isinstance(self.start, Transform):
-            notes.append(f"the start was found by {self.start}, then improved: {self.bend}, {self.likeness}")
+            by = "demons on bone" if self.bend == "elastic" else self.likeness.replace("_", " ")
+            notes.append(f"the start was found by {self.start}, then improved: {self.bend}, {by}")
         return Alignment(found, "image", checks=checks, notes=notes, grid=self.image.grid)
 
 
