@@ -15,11 +15,10 @@ import numpy as np
 from ethomorph.core.errors import InputError
 from ethomorph.core.landmarks import LandmarkSet, Specimen
 from ethomorph.core.units import millimetres
-from ethomorph.review.need import Need, grade_of, needs_of_shapes
+from ethomorph.review.need import Need, Shapes, grade_of, needs_of_predictions
 from ethomorph.review.predictions import newest_predictions
 from ethomorph.review.source import MARKS, Refused, Source, checked_mark, text_or_none
 from ethomorph.review.store import Store
-from ethomorph.shape.procrustes import similarity
 from ethomorph.study.config import Study, TaskSection
 from ethomorph.study.run import Run
 from ethomorph.study.task import open_task
@@ -57,8 +56,9 @@ class LandmarkSource(Source):
         self.ghosts: dict[str, Specimen] = {}
         self.ghost_origin = ""
         self.parts = run.read_split() if run is not None else {}
-        self.shapes: dict[str, Need] = {}
-        self.prior: Any = None
+        self.by_prediction: dict[str, Need] = {}
+        self.by_shape: dict[str, Need] = {}
+        self.shapes: Shapes | None = None
         self.grades = self._grades()
 
     def items(self) -> list[str]:
@@ -155,9 +155,9 @@ class LandmarkSource(Source):
             share = missing / len(specimen.points)
             what = "no landmarks yet" if share == 1 else f"{missing} landmark{'s' * (missing > 1)} missing"
             need.add(0.5 + share, what)
-        shape = self.shapes.get(item)
-        if shape is not None:
-            need.add(shape.amount, *shape.reasons)
+        for found in (self._shape_need(item, specimen, held), self.by_prediction.get(item)):
+            if found is not None and found.reasons:
+                need.add(found.amount, *found.reasons)
         if text_or_none(held, "status") == "flagged":
             need.add(2.0, "flagged")
         return need
@@ -165,7 +165,11 @@ class LandmarkSource(Source):
     def prepare(self) -> None:
         """Predictions and the shape prior; the queue is in the files' order of need before."""
         self.ghosts, self.ghost_origin = newest_predictions(self.study, self.name, self.run, list(self.index))
-        self.prior, self.shapes = needs_of_shapes(self.landmarks, list(self.index), self.ghosts)
+        self.by_prediction = needs_of_predictions(self.landmarks, list(self.index), self.ghosts)
+        ends = self.section.scale.landmarks or () if self.section.scale else ()
+        shapes = Shapes(self.landmarks, [i for i, name in enumerate(self.landmarks.names) if name not in ends])
+        self.by_shape = {item: shapes.need(self.landmarks[i].points) for item, i in self.index.items()}
+        self.shapes = shapes
 
     def _known(self) -> dict[str, int]:
         return self.index
@@ -212,20 +216,17 @@ class LandmarkSource(Source):
             for (x, y), s, c in zip(ghost.points, spread, sure, strict=True)
         ]
 
-    def _expected(self, points: np.ndarray) -> list[dict[str, float]] | None:
+    def _shape_need(self, item: str, specimen: Specimen, held: dict[str, tuple[Any, int]]) -> Need | None:
+        """The shape's need: as computed once for the file's points, anew where somebody moved one."""
+        if self.shapes is not None and any(field.startswith("point:") for field in held):
+            return self.shapes.need(specimen.points)
+        return self.by_shape.get(item)
+
+    def _expected(self, points: np.ndarray) -> list[dict[str, float] | None] | None:
         """Where all other landmarks put each one: centre and half axes (px) of the 95 % ellipse, turned by `angle`."""
-        if self.prior is None or np.isfinite(points).all(axis=1).sum() < 4:
+        if self.shapes is None:
             return None
-        found = []
-        for i in range(len(points)):
-            others = points.copy()
-            others[i] = np.nan
-            filled = self.prior.fill(others)
-            back = similarity(others, self.prior.mean).inverse()
-            block = self.prior.precision[2 * i : 2 * i + 2, 2 * i : 2 * i + 2]
-            turn = back.scale * back.rotation
-            found.append(ellipse(filled[i], turn @ np.linalg.inv(block) @ turn.T))
-        return found
+        return [None if one is None else ellipse(*one) for one in self.shapes.expected(points)]
 
 
 def ellipse(centre: np.ndarray, covariance: np.ndarray) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from importlib import import_module
 from pathlib import Path
@@ -51,6 +52,12 @@ class OpenStudy:
             if task not in self._sources:
                 self._sources[task] = self._open(task)
             return self._sources[task]
+
+    def open_ahead(self) -> None:
+        """Open the first task now, so that the page need not wait for it."""
+        for task in list(self.tasks())[:1]:
+            with contextlib.suppress(InputError):  # said when somebody looks at it
+                self.source(task)
 
     def close(self, task: str) -> None:
         """Forget a task's source, so that its files are read again."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from ethomorph.core.errors import LabelError
 from ethomorph.core.landmarks import LandmarkSet, Specimen
+from ethomorph.shape.procrustes import similarity
 
 MOST = 4.0
 """No single reason counts more than this."""
@@ -32,26 +33,54 @@ class Need:
         return {"amount": round(self.amount, 3), "reasons": self.reasons}
 
 
-def needs_of_shapes(
-    landmarks: LandmarkSet, names: list[str], ghosts: dict[str, Specimen]
-) -> tuple[Any, dict[str, Need]]:
-    """The shape prior of the labels (None where they are too few) and each specimen's need by shape and prediction.
+class Shapes:
+    """What shapes the study's specimens have, to judge one of them; landmarks of a ruler are left out.
 
-    A shape beyond the prior's limits counts by how far beyond; a label far from its prediction, and a prediction that
-    its views disagree about, count by how many times the typical specimen's.
+    Parameters
+    ----------
+    landmarks : every specimen as in the files.
+    anatomy : indices of the landmarks that are the animal.
     """
-    points = landmarks.array()
-    seen = np.isfinite(points).all(axis=2)
+
+    def __init__(self, landmarks: LandmarkSet, anatomy: list[int]) -> None:
+        self.anatomy = anatomy
+        self.names = [landmarks.names[i] for i in anatomy]
+        place = {old: new for new, old in enumerate(anatomy)}
+        self.pairs = [(place[a], place[b]) for a, b in landmarks.symmetry if a in place and b in place]
+        points = landmarks.array()[:, anatomy]
+        self.prior = _prior(points, np.isfinite(points).all(axis=2))
+
+    def need(self, points: np.ndarray) -> Need:
+        """How far the shape (landmarks, 2) is beyond what the others show, with the prior's own sentences."""
+        need, mine = Need(), points[self.anatomy]
+        if self.prior is None or np.isfinite(mine).all(axis=1).sum() < 4:
+            return need
+        each, whole = self.prior.distances(mine[None])
+        ratio = max(np.nanmax(each[0] / self.prior.point_limit), whole[0] / self.prior.shape_limit)
+        if ratio > 1:
+            flags, _ = self.prior.check(mine, names=self.names, pairs=self.pairs or None)
+            need.add(ratio, *flags[:2])
+        return need
+
+    def expected(self, points: np.ndarray) -> list[tuple[np.ndarray, np.ndarray] | None]:
+        """Where the other landmarks put each of (landmarks, 2): centre and covariance in px; None off the animal."""
+        found: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(points)
+        mine = points[self.anatomy]
+        if self.prior is None or np.isfinite(mine).all(axis=1).sum() < 4:
+            return found
+        for i, landmark in enumerate(self.anatomy):
+            others = mine.copy()
+            others[i] = np.nan
+            back = similarity(others, self.prior.mean).inverse()
+            block = self.prior.precision[2 * i : 2 * i + 2, 2 * i : 2 * i + 2]
+            turn = back.scale * back.rotation
+            found[landmark] = self.prior.fill(others)[i], turn @ np.linalg.inv(block) @ turn.T
+        return found
+
+
+def needs_of_predictions(landmarks: LandmarkSet, names: list[str], ghosts: dict[str, Specimen]) -> dict[str, Need]:
+    """Need of labels far from their prediction, and of predictions whose views disagree, against the usual specimen."""
     needs: dict[str, Need] = {}
-    prior = _prior(points, seen)
-    if prior is not None:
-        each, whole = prior.distances(points[seen.sum(axis=1) >= 4])
-        rows = np.flatnonzero(seen.sum(axis=1) >= 4)
-        beyond = np.fmax(np.nanmax(each / prior.point_limit, axis=1, initial=0), whole / prior.shape_limit)
-        for row, ratio in zip(rows, beyond, strict=True):
-            if ratio > 1:
-                flags, _ = prior.check(points[row], names=landmarks.names, pairs=landmarks.symmetry or None)
-                needs.setdefault(names[row], Need()).add(ratio, *flags[:2])
     for what, values in (
         ("labels lie {:.1f} times further from the prediction than usual", _apart(landmarks, names, ghosts)),
         ("the prediction is {:.1f} times less sure than usual", _spread(names, ghosts)),
@@ -60,7 +89,7 @@ def needs_of_shapes(
         for name, value in values.items():
             if usual > 0 and value > 2 * usual:
                 needs.setdefault(name, Need()).add(value / usual / 2, what.format(value / usual))
-    return prior, needs
+    return needs
 
 
 def grade_of(specimen: Specimen) -> str | None:

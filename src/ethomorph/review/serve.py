@@ -108,6 +108,8 @@ def review(
         return f"{scheme}://{shown}:{port}/" + ("" if accounts else f"#token={gate.new_token()}")
 
     server.when_up = lambda: _announce(address, announce, browser=browser and place.is_local)
+    for opened in app.state.server.library.studies.values():
+        threading.Thread(target=opened.open_ahead, daemon=True).start()
     server.run(sockets=[listener])
 
 

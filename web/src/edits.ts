@@ -1,0 +1,123 @@
+// Edits on their way to the server: shown at once, sent in order, sent again under the same key until acknowledged.
+import { computed, signal } from "@preact/signals";
+import { Problem, ask, newKey } from "./api";
+import { item, patchRow, say, taskPath, tell } from "./state";
+import type { Stored, Values } from "./types";
+
+export const detail = signal<any>(null);
+const waiting = signal(0);
+export const offline = signal(false);
+export const saving = computed(() => (offline.value ? "offline" : waiting.value ? "saving" : "saved"));
+
+interface Pending {
+  path: string;
+  item: string;
+  key: string;
+  send: () => { method: string; path: string; body: Record<string, unknown> };
+}
+
+let chain: Promise<unknown> = Promise.resolve();
+const MARKS = new Set(["grade", "status", "assigned"]);
+
+/** The last value of a field that is shown, acknowledged or not. */
+export function valueOf<V>(field: string): V {
+  return detail.value?.values[field]?.value as V;
+}
+
+/** Change fields of the item that is open. */
+export function change(changes: Record<string, unknown>): Promise<void> {
+  const now = detail.value;
+  if (!now) return Promise.resolve();
+  const name: string = now.item;
+  const values: Values = { ...now.values };
+  for (const [field, value] of Object.entries(changes)) {
+    values[field] = { value, revision: values[field]?.revision ?? 0 };
+  }
+  detail.value = { ...now, values };
+  return changeOf(name, changes);
+}
+
+/** Change fields of any item of the task; `base` comes from the open item where it is the same. */
+export function changeOf(name: string, changes: Record<string, unknown>, bases?: Record<string, number>): Promise<void> {
+  const path = taskPath();
+  const marks = Object.fromEntries(Object.entries(changes).filter(([field]) => MARKS.has(field)));
+  patchRow(name, { ...marks, edited: true });
+  return enqueue({
+    path, item: name, key: newKey(),
+    send() {
+      const revisions = detail.value?.item === name ? detail.value.values : {};
+      const list = Object.entries(changes).map(([field, value]) => ({
+        field, value, base: bases?.[field] ?? revisions[field]?.revision ?? 0,
+      }));
+      return { method: "POST", path: `${path}/edits`, body: { changes: list } };
+    },
+  });
+}
+
+export function turn(which: "undo" | "redo"): Promise<void> {
+  const name = item.value;
+  if (!name) return Promise.resolve();
+  const path = taskPath();
+  return enqueue({ path, item: name, key: newKey(), send: () => ({ method: "POST", path: `${path}/${which}`, body: {} }) }, (stored) => {
+    if (stored.edit === null) say(which === "undo" ? "Nothing left to undo here" : "Nothing to redo");
+  });
+}
+
+function enqueue(one: Pending, then?: (stored: Stored) => void): Promise<void> {
+  waiting.value += 1;
+  const done = chain.then(() => deliver(one)).then((stored) => void (stored && then?.(stored))).catch(tell).finally(() => {
+    waiting.value -= 1;
+  });
+  chain = done;
+  return done;
+}
+
+/** Send until there is an answer; the key makes the server store it once, however often it arrives. */
+async function deliver(one: Pending): Promise<Stored | null> {
+  const { method, path, body } = one.send();
+  for (let pause = 250; ; pause = Math.min(pause * 1.6, 4000)) {
+    try {
+      const stored = await ask<Stored>(method, path, { ...body, item: one.item, key: one.key });
+      offline.value = false;
+      settle(stored);
+      return stored;
+    } catch (error) {
+      if (error instanceof Problem && error.status === 409) {
+        await restore(one, error);
+        return null;
+      }
+      if (error instanceof Problem && error.status < 500 && error.status !== 429) {
+        await restore(one, error);
+        return null;
+      }
+      offline.value = true;
+      await new Promise((resolve) => setTimeout(resolve, pause));
+    }
+  }
+}
+
+/** Take over what the server has stored. */
+export function settle(stored: Stored): void {
+  const marks = Object.fromEntries(
+    Object.entries(stored.values).filter(([f]) => MARKS.has(f)).map(([f, held]) => [f, held.value as string | null]),
+  );
+  patchRow(stored.item, { ...marks, edited: true });
+  const now = detail.value;
+  if (!now || now.item !== stored.item) return;
+  detail.value = { ...now, values: { ...now.values, ...stored.values } };
+  stamp.value += 1;
+}
+
+/** Counts what the server stored, so that logs and measures look again. */
+export const stamp = signal(0);
+
+async function restore(one: Pending, error: Problem): Promise<void> {
+  say(error.message, "bad");
+  if (detail.value?.item !== one.item) return;
+  const fresh = await ask<any>("GET", `${one.path}/item?name=${encodeURIComponent(one.item)}`);
+  if (detail.value?.item === one.item) detail.value = { ...detail.value, ...fresh };
+}
+
+addEventListener("beforeunload", (event) => {
+  if (waiting.value) event.preventDefault();
+});

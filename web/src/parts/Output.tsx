@@ -1,0 +1,64 @@
+// Out of the page: download in a format, or write the corrections into the study's own files.
+import { useEffect, useState } from "preact/hooks";
+import { ask, get } from "../api";
+import { dialog, study, task, taskPath, tell } from "../state";
+import { Dialog } from "./Dialog";
+
+interface Format {
+  name: string;
+  title: string;
+  suffix: string;
+}
+interface Written {
+  files: string[];
+  copies: string[];
+  notes: string[];
+}
+
+export function Output() {
+  const [formats, setFormats] = useState<Format[]>([]);
+  const [written, setWritten] = useState<Written | null>(null);
+  const [busy, setBusy] = useState(false);
+  useEffect(() => {
+    get<Format[]>(`${taskPath()}/formats`).then(setFormats).catch(tell);
+  }, []);
+  const write = async () => {
+    setBusy(true);
+    try {
+      setWritten(await ask<Written>("POST", `${taskPath()}/write-back`));
+    } catch (error) {
+      tell(error);
+    }
+    setBusy(false);
+  };
+  return (
+    <Dialog title="Export and write back" close={() => (dialog.value = null)} wide>
+      <p class="lead">Corrections of <b>{task.value!.name}</b> in <b>{study.value!.name}</b>, and of no other study.</p>
+      <h3>Download</h3>
+      <div class="formats">
+        <a class="button main" href={`${taskPath()}/export?format=all`} download>All formats, zip</a>
+        {formats.map((format) => (
+          <a key={format.name} class="button" href={`${taskPath()}/export?format=${format.name}`} download title={format.suffix}>{format.title}</a>
+        ))}
+      </div>
+      {study.value!.role === "manage" && (
+        <>
+          <h3>Write back</h3>
+          <p class="hint">Replaces the study's own label file (and grades) by the corrected ones, whole or not at all. What they were is kept in review/before.</p>
+          <button class="main" disabled={busy} onClick={write}>Write into the study's files</button>
+          {written && <Done written={written} />}
+        </>
+      )}
+    </Dialog>
+  );
+}
+
+function Done({ written }: { written: Written }) {
+  return (
+    <div class="written" role="status">
+      <p><b>Written:</b> {written.files.join(", ")}</p>
+      <p><b>Kept:</b> {written.copies.join(", ")}</p>
+      {written.notes.map((note) => <p key={note} class="hint">{note}</p>)}
+    </div>
+  );
+}
