@@ -56,7 +56,22 @@ def align(
         list[Path] | None,
         typer.Option("--transform", help="ITK file that already takes the scan there; repeated: outermost last."),
     ] = None,
-    method: Annotated[Literal["auto", "landmarks", "template", "symmetry"], typer.Option("--method")] = "auto",
+    method: Annotated[
+        Literal["auto", "landmarks", "template", "symmetry", "image"],
+        typer.Option("--method", help="image: onto the template's own voxels, by grey values; not a head frame."),
+    ] = "auto",
+    bend: Annotated[
+        Literal["rigid", "similarity", "affine", "spline", "elastic"],
+        typer.Option("--bend", help="With --method image: how far the scan may change."),
+    ] = "rigid",
+    start: Annotated[
+        Literal["bone", "landmarks", "header"],
+        typer.Option("--start", help="With --method image: what finds the orientation; or give --transform."),
+    ] = "bone",
+    likeness: Annotated[
+        Literal["mutual_information", "correlation"],
+        typer.Option("--likeness", help="With --method image: mutual_information for CT on MRI."),
+    ] = "mutual_information",
     threshold: Annotated[float | None, typer.Option("--threshold", help="Grey value of bone.")] = None,
     spacing: Annotated[float | None, typer.Option("--spacing", min=1e-6, help="Voxel size of the result, mm.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Also test the registration over random poses.")] = False,
@@ -92,6 +107,7 @@ def align(
 
     common: dict[str, Any] = {
         "unit": unit, "frame": frame, "origin": origin, "anterior": anterior, "posterior": posterior, "method": method,
+        "bend": bend, "start": start, "likeness": likeness,
         "threshold": threshold, "spacing": spacing, "check": check, "poses": poses, "seed": seed,
     }  # fmt: skip
     files: dict[str, Any] = {
