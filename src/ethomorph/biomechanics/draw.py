@@ -7,16 +7,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ethomorph.biomechanics.sections import Axis, section_of, sliced
 from ethomorph.biomechanics.teeth import STRESS, ToothRow, ToothTable
 from ethomorph.core.volume import LabelVolume
 from ethomorph.report.style import PALETTE, figure
-from ethomorph.spatial.draw import scale_bar, show
+from ethomorph.spatial.draw import nice, scale_bar, show
 from ethomorph.spatial.render import View, render
 
 COLORS = "inferno"
 LOWEST_COLOR = 0.12
 """The darkest part of the colour scale is left out: it would vanish in shadow."""
 JAW_COLOR = (0.90, 0.89, 0.86)
+STRIP = 9
+"""Sections drawn along a bone."""
 
 
 def stress_colors(stress: np.ndarray) -> tuple[np.ndarray, Any, Any]:
@@ -46,8 +49,15 @@ def draw_stress(
     fig, axes = figure(rows=1, columns=3, width=11.0, height=4.1, width_ratios=[1.25, 1.0, 1.15])
     values, palette = coloured(labels, measured, colors, shown)
     side, over = views(rows, measured)
-    for ax, view, words in ((axes[0], side, "from the side"), (axes[1], over, "onto the teeth")):
-        picture = render(values, labels.grid, view, colors=palette)
+    # the other jaw's teeth would hide those looked onto
+    other = {tooth for row in rows if row.jaw != rows[0].jaw for tooth in row.teeth}
+    hidden = [n for n, tooth in enumerate(measured.table["Tooth ID"], start=2) if str(tooth) in other]
+    onto = np.where(np.isin(values, hidden), 0, values)
+    for ax, view, words, what in (
+        (axes[0], side, "from the side", values),
+        (axes[1], over, f"onto the {rows[0].jaw} jaw", onto),
+    ):
+        picture = render(what, labels.grid, view, colors=palette)
         show(ax, picture)
         scale_bar(ax, picture)
         ax.set_title(f"Teeth by stress, {words}", fontsize=10)
@@ -112,13 +122,19 @@ def plot_row(ax: Any, table: pd.DataFrame, colors: np.ndarray) -> None:
     ax.legend(frameon=False, fontsize=8)
 
 
-def draw_sections(table: pd.DataFrame, name: str) -> Any:
-    """Area, second moments and compactness along a segment."""
-    fig, axes = figure(rows=1, columns=3, width=10.5, height=3.0)
+def draw_sections(table: pd.DataFrame, name: str, labels: LabelVolume, *, axis: Axis = "long") -> Any:
+    """A strip of sections along a segment, and its area, second moments and compactness below."""
+    mask, _, spacing = sliced(labels.mask(name), {}, labels.grid, axis)
+    fig, axes = figure(rows=2, columns=3, width=10.5, height=4.6, height_ratios=[1.0, 1.9])
+    grid = axes[0].get_gridspec()
+    for ax in axes[:3]:
+        ax.remove()
+    _plot_strip(fig.add_subfigure(grid[0, :]), mask, spacing, name)
+    axes = axes[3:]
     along = table["Percent (%)"]
     axes[0].fill_between(along, table["CSA (mm^2)"], color=PALETTE[0], alpha=0.15)
     axes[0].plot(along, table["CSA (mm^2)"], color=PALETTE[0])
-    axes[0].set_title(f"{name}: area of bone (mm²)", fontsize=10)
+    axes[0].set_title("Area of bone (mm²)", fontsize=10)
     for column, words, color in (
         ("Iminor (mm^4)", "about the minor axis", PALETTE[1]),
         ("Imajor (mm^4)", "about the major axis", PALETTE[3]),
@@ -135,6 +151,37 @@ def draw_sections(table: pd.DataFrame, name: str) -> Any:
     for ax in axes[:2]:
         ax.set_ylim(bottom=0)
     return fig
+
+
+def _plot_strip(panel: Any, mask: np.ndarray, spacing: tuple[float, float, float], name: str) -> None:
+    """Sections in even steps, all in one scale, each with its long axis."""
+    from matplotlib.colors import ListedColormap
+
+    filled = np.flatnonzero(mask.any(axis=(1, 2)))
+    places = np.linspace(filled[0], filled[-1], STRIP + 2).round().astype(int)[1:-1]
+    chosen = [(100 * (z - filled[0]) / max(1, filled[-1] - filled[0]), mask[z]) for z in places if mask[z].any()]
+    width, height = spacing[:2]
+    middles = [np.argwhere(m).mean(axis=0) * (height, width) for _, m in chosen]
+    reach = 1.15 * max(
+        float(np.abs(np.argwhere(m) * (height, width) - c).max()) for (_, m), c in zip(chosen, middles, strict=True)
+    ) + max(width, height)
+    axes = panel.subplots(1, len(chosen), squeeze=False)[0]
+    for ax, (percent, section), (cy, cx) in zip(axes, chosen, middles, strict=True):
+        rows, columns = section.shape
+        box = (-0.5 * width - cx, (columns - 0.5) * width - cx, -0.5 * height - cy, (rows - 0.5) * height - cy)
+        ax.imshow(section, cmap=ListedColormap([(1, 1, 1, 0), PALETTE[0]]), extent=box, origin="lower",
+                  interpolation="nearest")  # fmt: skip
+        angle = np.deg2rad(section_of(section, (width, height))["Theta (deg)"] - 90)
+        x, y = 0.95 * reach * np.cos(angle), 0.95 * reach * np.sin(angle)
+        ax.plot([-x, x], [-y, y], color=PALETTE[1], linewidth=1.0)
+        ax.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+        ax.set_axis_off()
+        ax.set_title(f"{percent:.0f} %", fontsize=8, color="#3a4450")
+    bar = nice(reach)
+    first = panel.axes[0]
+    first.plot([-reach, -reach + bar], [-reach, -reach], color="#3a4450", linewidth=2, clip_on=False)
+    first.text(-reach, -1.08 * reach, f"{bar:g} mm", fontsize=7, color="#3a4450", va="top")
+    panel.suptitle(f"{name}: sections and their long axes", fontsize=10)
 
 
 def _three(vector: np.ndarray) -> tuple[float, float, float]:

@@ -64,15 +64,9 @@ def measure_sections(
     if whole is not None:
         beside["whole"] = (labels.mask(whole) | mask).astype(np.float32)
     notes: list[str] = []
+    mask, beside, spacing = sliced(mask, beside, labels.grid, axis)
     if axis == "long":
-        mask, beside, spacing = _straightened(mask, beside, labels.grid)
         notes.append(f"{name}: resampled across its long axis to voxels of {spacing[0]:.4g} mm")
-    else:
-        order = {"z": (0, 1, 2), "y": (1, 0, 2), "x": (2, 0, 1)}[axis]
-        mask = mask.transpose(order)
-        beside = {name: array.transpose(order) for name, array in beside.items()}
-        depth, height, width = (labels.grid.spacing_zyx[a] for a in order)
-        spacing = (width, height, depth)
     if not np.isclose(spacing[0], spacing[1]):
         if slicer_compat:
             raise LabelError("pixels are not square, which the module cannot measure", fix="use --axis long")
@@ -104,6 +98,18 @@ def measure_sections(
     known = [*COLUMNS, *TURNED_COLUMNS]
     normal = [c for c in table.columns if c not in known]
     return table[[c for c in known if c in table.columns] + normal], notes
+
+
+def sliced(
+    mask: np.ndarray, beside: dict[str, np.ndarray], grid: Grid, axis: Axis
+) -> tuple[np.ndarray, dict[str, np.ndarray], tuple[float, float, float]]:
+    """A mask and volumes beside it with slices along the first axis, and (width, height, depth) of a voxel in mm."""
+    if axis == "long":
+        return _straightened(mask, beside, grid)
+    order = {"z": (0, 1, 2), "y": (1, 0, 2), "x": (2, 0, 1)}[axis]
+    depth, height, width = (grid.spacing_zyx[a] for a in order)
+    laid = {name: array.transpose(order) for name, array in beside.items()}
+    return mask.transpose(order), laid, (width, height, depth)
 
 
 def chosen_slices(count: int, interval_percent: float) -> list[int]:

@@ -127,7 +127,7 @@ def measure_bone_sections(
         from ethomorph.biomechanics.draw import draw_sections
         from ethomorph.report.style import save
 
-        save(draw_sections(tables[0], names[0]), Path(picture))
+        save(draw_sections(tables[0], names[0], labels, axis=axis), Path(picture))
     return joined, notes
 
 
