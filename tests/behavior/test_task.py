@@ -91,7 +91,8 @@ def test_scoring_other_labels_and_unknown_ones(run, arena, tmp_path, capsys):
     table.head(20).to_csv(tmp_path / "some.csv", index=False)
     argv = ["score", str(run), "--labels", str(tmp_path / "some.csv"), "--images", str(arena / "clips"), "--json"]
     assert execute([*argv, "--quiet", "--out", str(tmp_path / "scores.json")]) == 0
-    assert json.loads(capsys.readouterr().out)["samples"] == 20
+    block = json.loads(capsys.readouterr().out)
+    assert block["samples"] == 20 and "this is no test" in block["warnings"][0]
     table.head(5).assign(label="fly").to_csv(tmp_path / "some.csv", index=False)
     assert execute(argv) == 2
     assert "fly: this run does not know" in capsys.readouterr().err

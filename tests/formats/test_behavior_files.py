@@ -130,9 +130,26 @@ def test_a_boris_project(tmp_path):
         ("fish", "dig", 1.0, 4.5, False), ("mate", "swim", 2.0, 9.0, False), ("fish", "call", 3.0, 3.0, True),
         ("fish", "swim", 9.5, 12.0, False),
     ]  # fmt: skip
-    assert log.observations["o1"].stop_s == 12 and log.observations["o1"].attributes == {"tank": "3"}
+    assert log.observations["o1"].stop_s == 12 and log.observations["o1"].attributes == {"tank": "3", "Source": "a.mp4"}
     assert log.observations["o2"].seconds == 20
     assert log.notes == ["o1: 1 states never end and are closed with the observation: swim at 9.5 s"]
+
+
+def test_a_projects_videos_are_found_by_name(tmp_path):
+    from ethomorph.behavior.samples import clips_of_events
+
+    project = json.loads(json.dumps(PROJECT))
+    project["observations"]["o1"]["file"] = {"1": ["C:\\films\\a.mp4"], "2": []}
+    del project["observations"]["o2"]
+    log = read_project(write(tmp_path / "p.boris", json.dumps(project)))
+    assert log.observations["o1"].attributes["Source"] == "C:\\films\\a.mp4"
+    write_aggregated(log, tmp_path / "e.csv")
+    text = (tmp_path / "e.csv").read_text().replace("C:\\films", "player #1:C:\\films")
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "a.mp4").write_bytes(b"video")
+    for one in (log, read_aggregated(write(tmp_path / "e.csv", text))):
+        clips = clips_of_events(one, tmp_path / "videos")
+        assert {clip.path.name for clip in clips} == {"a.mp4"} and set(clips.groups) == {"fish", "mate"}
 
 
 def test_an_unknown_code_in_a_project(tmp_path):

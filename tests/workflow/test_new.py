@@ -36,3 +36,21 @@ def test_task_names_make_folders(name, task):
 def test_quoting_survives_toml():
     for text in ('a"b', "a\\b", "plain"):
         assert tomllib.loads(f"x = {quoted(text)}")["x"] == text
+
+
+def test_behaviour_scored_frame_by_frame(tmp_path):
+    from ethomorph.study.config import Study
+    from ethomorph.study.task import open_task
+
+    for mouse in "ab":
+        rows = [f"{i},{i}.5,1,0.9,{int(i % 9 < 4)}" for i in range(40)]
+        (tmp_path / "simba").mkdir(exist_ok=True)
+        (tmp_path / "simba" / f"{mouse}.csv").write_text("\n".join([",nose_x,nose_y,nose_p,run", *rows]) + "\n")
+    with pytest.raises(FormatError, match="or give --fps"):
+        new_study(tmp_path / "study", kind="behavior", labels=tmp_path / "simba")
+    file, notes = new_study(tmp_path / "study", kind="behavior", labels=tmp_path / "simba", fps=20)
+    task = open_task(Study(file.parent))
+    assert task.blocks is not None and [r.fps for r in task.blocks.recordings] == [20, 20] and not notes
+    assert task.samples["group"].tolist() == ["a", "b"] and task.classes == ["other", "run"]
+    with pytest.raises(StudyError, match="has no --poses, --fps and --column"):
+        new_study(tmp_path / "wings", kind="landmarks", labels=tmp_path / "simba", fps=20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pandas as pd
 from ethomorph.behavior.tracks import blocks_of, is_events, read_labelled
 from ethomorph.core.clips import Clip, ClipSet
 from ethomorph.core.errors import LabelError, SplitError
-from ethomorph.core.events import EventLog
+from ethomorph.core.events import EventLog, Observation
 from ethomorph.core.recordings import Recording
 from ethomorph.formats.record import listed
 from ethomorph.study.config import TaskSection
@@ -59,10 +60,10 @@ def read_samples(
     ------
     InputError : files that cannot be read or do not fit each other.
     """
-    from ethomorph.formats.clip_table import read_clip_folders, read_clip_table
+    from ethomorph.formats.clip_table import read_clip_table
 
-    if labels.is_dir():
-        return read_clip_folders(labels)
+    if labels.is_dir() and poses is None:
+        return read_folder(section, labels)
     if poses is not None or labels.suffix.lower() == ".json" or holds_poses(labels):
         return read_recordings(section, labels, poses)
     if is_events(labels):
@@ -70,6 +71,16 @@ def read_samples(
 
         return clips_of_events(read_boris(labels), images)
     return read_clip_table(labels, videos=images)
+
+
+def read_folder(section: TaskSection, labels: Path) -> ClipSet | list[Recording]:
+    """A folder with a folder of clips for each class; or one of files that hold poses and labels (SimBA, CalMS21)."""
+    from ethomorph.formats.clip_table import read_clip_folders
+
+    files = [p for p in sorted(labels.iterdir()) if p.is_file() and (p.suffix.lower() == ".json" or holds_poses(p))]
+    if files:
+        return [one for file in files for one in read_recordings(section, file, None)]
+    return read_clip_folders(labels)
 
 
 def read_recordings(section: TaskSection, labels: Path, poses: Path | None) -> list[Recording]:
@@ -111,8 +122,7 @@ def clips_of_events(log: EventLog, folder: Path | None) -> ClipSet:
     clips, lost = [], set()
     for event in log.events:
         seen = log.observations[event.observation]
-        named = seen.attributes.get("Source") or event.observation
-        found = index.find(Path(named.replace("\\", "/")).name) if index else []
+        found = index.find(media_name(seen)) if index else []
         if index and not found:
             found = [p for n in VIDEOS for p in index.find(event.observation + n)]
         if folder is not None and not found:
@@ -136,6 +146,12 @@ def clips_of_events(log: EventLog, folder: Path | None) -> ClipSet:
         names[clip.name] = names.get(clip.name, 0) + 1
         unique.append(clip if names[clip.name] == 1 else replace(clip, name=f"{clip.name}#{names[clip.name]}"))
     return ClipSet(unique, log.source, list(log.notes))
+
+
+def media_name(seen: Observation) -> str:
+    """File name of an observation's video; BORIS may write it as ``player #1:C:\\films\\a.mp4``."""
+    named = re.sub(r"^player #\d+:", "", seen.attributes.get("Source") or seen.name)
+    return Path(named.replace("\\", "/")).name
 
 
 def clip_groups(clips: ClipSet, by: str) -> list[str]:

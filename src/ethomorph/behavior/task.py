@@ -33,9 +33,9 @@ labels = {labels}
 {images}
 method = "features"    # features (motion or pose, no GPU needed), tcn, convlstm, r3d or x3d
 # ethogram = "ethogram.toml"  # what each code means; labels are checked against it
-# poses = "tracks.slp"        # where labels score the frames of poses; then also:
-# fps = 50
-# column = "freezing"         # the column of labels, or the BORIS observation
+{poses}
+{fps}
+{column}
 # blocks_s = 10               # with [split] by = "block": judged on stretches of time that training never saw
 # max_minutes = 20            # stop training a network after so long
 
@@ -166,7 +166,9 @@ class BehaviorTask(Task):
         judged = judged_clips(found, groups, model, progress=progress)
         header = {"task": self.name, "kind": "behavior", "part": "other", "samples": len(found),
                   "groups": len(set(groups.tolist()))}  # fmt: skip
-        return header | score_task(self, model, judged, None, folds=False, progress=progress)
+        block = score_task(self, model, judged, None, folds=False, progress=progress)
+        block["warnings"] = [*seen_in_training(run, judged.samples, judged.groups), *block["warnings"]]
+        return header | block
 
     def chapters(self, parts: list[str], run: Run, folder: Path) -> list[Chapter]:
         from ethomorph.behavior.chapters import behavior_chapters
@@ -286,6 +288,18 @@ class BehaviorTask(Task):
 
 
 TASK = BehaviorTask
+
+
+def seen_in_training(run: Run, samples: np.ndarray, groups: np.ndarray) -> list[str]:
+    """The sentence that a score is no test: samples, or animals, that the run learned from are among those judged."""
+    split = pd.read_csv(run.split_file, dtype=str)
+    known = split[split["part"] != "test"]
+    same, alike = np.isin(samples, known["sample"]).sum(), np.isin(groups, known["group"]).sum()
+    if same:
+        return [f"{same} of {len(samples)} samples are named as samples that this run learned from: this is no test"]
+    if alike:
+        return [f"{alike} of {len(samples)} samples are of groups that this run learned from: not unseen animals"]
+    return []
 
 
 def skipped_sentence(model: BehaviorClassifier) -> list[str]:

@@ -218,7 +218,9 @@ def event_labels(path: Path, frames: int, fps: float, *, observation: str | None
 def fps_or_refuse(fps: float | None, place: str | Path) -> float:
     """The frame rate; raises FormatError where it is not known."""
     if fps is None:
-        raise FormatError("the file does not say how many frames a second it has", place=place, fix="set `fps`")
+        raise FormatError(
+            "the file does not say how many frames a second it has", place=place, fix="set `fps`, or give --fps"
+        )
     return fps
 
 

@@ -63,7 +63,7 @@ def read_project(path: str | Path) -> EventLog:
         rows = [_row(row, f"{place}, {name}, event {i + 1}") for i, row in enumerate(entry.get("events") or [])]
         start, stop = _span(entry, rows, place)
         variables = entry.get("independent_variables") or {}
-        attributes = {str(k): str(v) for k, v in variables.items() if v not in ("", None)}
+        attributes = {str(k): str(v) for k, v in variables.items() if v not in ("", None)} | media_of(entry)
         observations[name] = Observation(name, start, stop, attributes=attributes)
         strange = sorted({code for _, _, code, _, _ in rows} - set(codes))
         if strange:
@@ -72,6 +72,17 @@ def read_project(path: str | Path) -> EventLog:
         events += paired
         notes += said
     return EventLog(events, observations, list(codes), subjects, str(path), notes)
+
+
+def media_of(entry: dict[str, Any]) -> dict[str, str]:
+    """The first media file of a project's observation as ``Source``; nothing for a live one."""
+    players = entry.get("file")
+    files = (
+        [one for files in players.values() if isinstance(files, list) for one in files]
+        if isinstance(players, dict)
+        else []
+    )
+    return {"Source": str(files[0])} if files else {}
 
 
 def read_aggregated(path: str | Path) -> EventLog:

@@ -7,7 +7,7 @@ are asked for, so that an hour of video costs no memory. Short labelled clips ar
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -120,7 +120,9 @@ class ArenaVideo:
         with atomic_path(folder / "poses.slp") as temporary:
             temporary.unlink()
             sleap_io.save_slp(self.labels(folder / "video.mp4"), str(temporary), embed=False, verbose=False)
-        write_aggregated(self.events, folder / "events.csv")
+        log = self.events
+        watched = {name: replace(one, attributes={"Source": "video.mp4"}) for name, one in log.observations.items()}
+        write_aggregated(replace(log, observations=watched), folder / "events.csv")
         rows = [",".join(["frame", *self.names])]
         rows += [",".join([str(i), *row]) for i, row in enumerate(self.states)]
         write_text(folder / "states.csv", "\n".join(rows) + "\n")

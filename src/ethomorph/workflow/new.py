@@ -61,9 +61,16 @@ def new_study(
     labels: str | Path,
     images: str | Path | None = None,
     specimens: str | Path | None = None,
+    poses: str | Path | None = None,
+    fps: float | None = None,
+    column: str | None = None,
     name: str | None = None,
 ) -> tuple[Path, list[str]]:
     """Write study.toml into a new or empty place and check that it can be loaded.
+
+    Parameters
+    ----------
+    poses, fps, column : of behaviour scored frame by frame: the pose file, frames a second, the column of labels.
 
     Returns
     -------
@@ -82,7 +89,12 @@ def new_study(
         raise StudyError(f"--kind {kind}: not built yet", fix=f"kinds that are: {', '.join(ROOMS)}")
     if file.exists():
         raise StudyError("a study is here already", place=file, fix="edit it, or choose another folder")
-    for option, path in (("--labels", labels), ("--images", images), ("--specimens", specimens)):
+    if kind != "behavior" and (poses is not None or fps is not None or column is not None):
+        raise StudyError(
+            f"--kind {kind} has no --poses, --fps and --column", fix="leave them out, or use kind behavior"
+        )
+    given = (("--labels", labels), ("--images", images), ("--specimens", specimens), ("--poses", poses))
+    for option, path in given:
         if path is not None and not Path(path).exists():
             raise StudyError(f"{option}: does not exist", place=path, fix="correct the path")
     room = import_module(ROOMS[kind])
@@ -98,6 +110,13 @@ def new_study(
         specimens=f"specimens = {quoted(_seen_from(folder, specimens))}"
         if specimens
         else '# specimens = "specimens.csv"   # columns specimen or image, then sex, age, site, ...',
+        poses=f"poses = {quoted(_seen_from(folder, poses))}"
+        if poses
+        else '# poses = "tracks.slp"        # where labels score the frames of poses; then also:',
+        fps=f"fps = {fps:g}" if fps else "# fps = 50",
+        column=f"column = {quoted(column)}"
+        if column
+        else '# column = "freezing"         # the column of labels, or the BORIS observation',
     )
     was_there = folder.exists()
     write_text(file, text)
