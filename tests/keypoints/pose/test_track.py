@@ -138,3 +138,39 @@ def test_nodes_taken_from_a_neighbour_do_not_pull_a_track_along():
     assert (numbers == numbers[0]).all()
     for track, place in zip(tracker.tracks, still[0], strict=True):
         assert np.abs(track.points - place).max() < 1e-6 and np.abs(track.velocity).max() < 1e-6
+
+
+def test_the_identity_score_is_that_of_motmetrics():
+    """Animals that are missed, invented, and change tracks at random."""
+    import motmetrics
+
+    from ethomorph.keypoints.pose.track_score import _closeness
+
+    rng = np.random.default_rng(3)
+    rows, accumulator = [], motmetrics.MOTAccumulator(auto_id=True)
+    for i in range(60):
+        truth = np.stack([SHAPE, SHAPE + 60, SHAPE + 120])
+        kept = rng.random(3) < 0.8
+        guess = np.concatenate([truth[kept] + rng.normal(0, 3, (int(kept.sum()), 3, 2)), SHAPE[None] - 90])
+        tracks = [str(t) for t in rng.permutation(4)[: len(guess)]] if i % 7 == 0 else list("0123")[: len(guess)]
+        rows.append(ScoredFrame(f"f{i}", f"b{i // 5}", truth, guess, np.ones(len(guess)), list("abc"), tracks))
+        near = _closeness(rows[-1])
+        accumulator.update([1, 2, 3], [10 + int(t) for t in tracks], np.where(1 - near <= 0.5, 1 - near, np.nan))
+    metrics, _ = track_scores(rows)
+    known = motmetrics.metrics.create().compute(accumulator, metrics=["idf1"], name="all").iloc[0]["idf1"]
+    one = metrics["IDF1"]
+    assert one.value == pytest.approx(known) and one.low < one.value < one.high
+
+
+def test_stretches_are_followed_each_on_its_own():
+    from ethomorph.keypoints.pose.data import LabelledFrame
+    from ethomorph.keypoints.pose.track_score import follow_stretches
+
+    places = [0, 1, 2, 10, 20, 21]
+    points = crossing(30)
+    frames = [LabelledFrame(0, i, points[i], ["a", "b"]) for i in places]
+    rows = [ScoredFrame(f"f{i}", "g", points[i], points[i][::-1], np.ones(2), ["a", "b"]) for i in places]
+    followed = follow_stretches(rows, frames, Tracking(animals=2))
+    assert [row.name for row in followed] == ["f0", "f1", "f2", "f20", "f21"]
+    assert {t for row in followed for t in row.tracks} == {"0:a", "0:b", "2:a", "2:b"}
+    assert track_scores(followed)[0]["IDF1"].value == pytest.approx(1.0)

@@ -6,7 +6,6 @@ How a pipeline works is not known here.
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from ethomorph.core.errors import InputError, LabelError
-from ethomorph.core.files import sha256, write_json
+from ethomorph.core.files import sha256
 from ethomorph.core.model_files import damage_named, read_arrays, read_facts, write_arrays, write_facts
 from ethomorph.formats.video import Film
 from ethomorph.keypoints.pose.data import (
@@ -139,16 +138,18 @@ class PoseEstimator:
         scheme: Scheme, *, folder: Path | None = None, resume: bool = False, progress: bool = True,
     ) -> Self:  # fmt: skip
         """As `fit`, from frames; their `video` counts in `films`."""
-        from ethomorph.keypoints.pose.train import PoseModule, Views, loader
+        from ethomorph.keypoints.pose.train import PoseModule, Views, loader, step_seconds
         from ethomorph.training.fit import FitSettings, fit
+        from ethomorph.training.planned import planned_steps
         from ethomorph.training.randomness import seed_all
 
         started = time.monotonic()
         refuse_untrainable(frames, self.method)
         self.scheme_, self.notes_ = scheme, []
         self.pipeline_, store = self.prepared(frames, films, scheme)
-        store.warm([*frames, *validation])
         settings = self.settings.optimization
+        validation = spread(validation, settings.judged)
+        store.warm([*frames, *validation])
         train = Views(frames, store, self.pipeline_, count=settings.batch * settings.steps_an_epoch, seed=self.seed)
         check = (
             Views(validation, store, self.pipeline_, count=len(validation), seed=self.seed, calm=True)
@@ -160,7 +161,11 @@ class PoseEstimator:
         steps = settings.epochs * settings.steps_an_epoch
         if self.max_minutes is not None:
             left = self.max_minutes * 60 - (time.monotonic() - started)
-            steps = self._planned(steps, left, module, loader(train, 0)(settings.batch), folder, resume)
+            batches = loader(train, 0)(settings.batch)
+            steps, note = planned_steps(
+                steps, left, lambda: step_seconds(module, batches, TRIAL_STEPS), folder=folder, resume=resume
+            )
+            self.notes_ += [note] if note else []
         warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
         self.result_: FitResult | None = fit(
             module, loader(train, settings.workers), loader(check, 0) if check else None,
@@ -368,23 +373,12 @@ class PoseEstimator:
         instances = 1 if self.method == "single_instance" else settings.heads.instances or most_animals(frames)
         return Facts(1 if store.grey else 3, (canvas[0], canvas[1]), crop, instances, mean, std)
 
-    def _planned(
-        self, steps: int, seconds: float, module: Any, batches: Any, folder: Path | None, resume: bool
-    ) -> int:  # fmt: skip
-        """Steps that fit into `seconds`, by the time that the first ones take; a resumed run keeps its plan."""
-        from ethomorph.keypoints.pose.train import seconds_a_step
-        from ethomorph.training.ranks import agreed
 
-        plan = folder / "plan.json" if folder else None
-        if plan and resume and plan.exists():
-            return int(json.loads(plan.read_text(encoding="utf-8"))["steps"])
-        fitting = agreed(max(1, int(0.9 * seconds / seconds_a_step(module, batches, TRIAL_STEPS))))
-        if fitting < steps:
-            self.notes_.append(f"to train in time, {fitting} steps were made instead of {steps}")
-        steps = min(steps, fitting)
-        if plan:
-            write_json(plan, {"steps": steps})
-        return steps
+def spread(frames: Sequence[LabelledFrame], most: int) -> Sequence[LabelledFrame]:
+    """At most so many frames, spread evenly; 0 for all."""
+    if not most or len(frames) <= most:
+        return frames
+    return [frames[int(i)] for i in np.linspace(0, len(frames) - 1, most).round()]
 
 
 def opened(

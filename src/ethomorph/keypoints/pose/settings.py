@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from ethomorph.core.errors import StudyError
-from ethomorph.keypoints.heatmap_settings import changed
+from ethomorph.study.settings import changed
 
 METHODS = ("single_instance", "top_down", "bottom_up")
 BACKBONES = ("unet", "unet-bn", "efficientnet-lite0")
@@ -59,6 +59,8 @@ class Optimization:
     hard_to_easy_ratio : a node is hard where its loss is this many times the smallest.
     min_hard, max_hard : bounds of how many nodes are hard; max 0 for no bound.
     hard_weight : weight of the hard nodes' mean loss, added to the loss.
+    judged : validation frames that are looked at after each epoch at most, spread evenly over the part; 0 for all.
+        Neighbouring frames of a video say the same.
     workers : processes that prepare samples; 0 prepares them in this one, which suits training on a CPU.
     """
 
@@ -80,6 +82,7 @@ class Optimization:
     min_hard: int = 2
     max_hard: int = 0
     hard_weight: float = 5.0
+    judged: int = 200
     workers: int = 0
 
     def __post_init__(self) -> None:

@@ -133,7 +133,8 @@ class PoseTask(Task):
         rows = scored_frames(truth, found, chosen["sample"].tolist(), chosen["group"].tolist())
         write_poses(self._labels_of(truth, rows), run.folder / PREDICTIONS)
         write_text(run.folder / PER_SAMPLE, per_sample(rows).to_csv(index=False))
-        return self._scores(rows, model, self._part(parts, "train"), run)
+        block = self._scores(rows, model, self._part(parts, "train"), run)
+        return followed_too(block, rows, truth, self.tracking)
 
     def score_other(self, run: Run, labels: Path, images: Path | None, *, progress: bool) -> dict[str, Any]:
         """Scores on other labelled data, against this run's own training part as baseline."""
@@ -150,6 +151,7 @@ class PoseTask(Task):
         part_of = run.read_split()
         train = [f for f, s in zip(self.frames, self.samples["sample"], strict=True) if part_of.get(s) == "train"]
         block = self._scores(rows, model, train, run)
+        block = followed_too(block, rows, frames, self.tracking)
         block["warnings"] = [*notes, *said, *block["warnings"]]
         header = {"task": self.name, "kind": "pose", "part": "other", "samples": len(frames)}
         return header | {"groups": int(samples["group"].nunique())} | block
@@ -305,6 +307,24 @@ def per_sample(rows: list[ScoredFrame]) -> pd.DataFrame:
         values = values[np.isfinite(values)]
         errors.append(float(values.mean()) if len(values) else np.nan)
     return pd.DataFrame({"sample": [r.name for r in rows], "group": [r.group for r in rows], "mean_error_px": errors})
+
+
+def followed_too(
+    block: dict[str, Any], rows: list[ScoredFrame], frames: list[LabelledFrame], tracking: Tracking
+) -> dict[str, Any]:
+    """Scores with those of tracks beside them, where labels have tracks and frames come one after the other."""
+    if most_animals(frames) < 2 or not any(name for frame in frames for name in frame.tracks):
+        return block
+    from ethomorph.keypoints.pose.track_score import follow_stretches, swaps, track_scores
+
+    followed = follow_stretches(rows, frames, tracking)
+    if not followed:
+        said = "the labels have tracks, but no two frames of this part follow each other: tracking is not scored"
+        return block | {"warnings": [*block["warnings"], said]}
+    metrics, counts = track_scores(followed)
+    block["metrics"] |= {name: metric.to_dict() for name, metric in metrics.items()}
+    block["counts"] |= {f"track_{name}": value for name, value in counts.items()} | {"swaps": len(swaps(followed))}
+    return block
 
 
 def merged(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -12,12 +12,12 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from ethomorph.formats.video import Film
-from ethomorph.keypoints.heatmap_settings import changed
 from ethomorph.keypoints.pose.data import centre_of
 from ethomorph.keypoints.pose.motion import Flow, Track
 from ethomorph.keypoints.pose.oks import lengths, similarity
 from ethomorph.keypoints.pose.settings import refuse_outside, refuse_word
 from ethomorph.keypoints.pose.table import PoseTable
+from ethomorph.study.settings import changed
 
 SIGMA = 0.2
 """Spread of a node between two frames, as a share of the animal's size; wide, since animals move."""

@@ -1,8 +1,9 @@
-"""How well animals were followed: MOTA, IDF1 and switches by motmetrics, HOTA as Luiten et al. (2021)."""
+"""How well animals were followed: MOTA and switches by motmetrics, IDF1 with an interval, HOTA (Luiten et al. 2021)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,17 @@ from scipy.optimize import linear_sum_assignment
 
 from ethomorph.core.errors import MissingPart
 from ethomorph.core.metric import Metric
+from ethomorph.keypoints.pose.data import LabelledFrame
 from ethomorph.keypoints.pose.frames import ScoredFrame
 from ethomorph.keypoints.pose.oks import lengths
+from ethomorph.keypoints.pose.track import Tracker, Tracking
+from ethomorph.statistics.intervals import clustered_function
 
 ALPHAS = np.arange(0.05, 0.99, 0.05)
 NEAR = 0.5
 """How far, in animal lengths, a prediction may be from an animal and still be of it, for MOTA and IDF1."""
+
+RESAMPLES = 200
 
 
 def track_scores(frames: Sequence[ScoredFrame]) -> tuple[dict[str, Metric], dict[str, Any]]:
@@ -42,13 +48,72 @@ def track_scores(frames: Sequence[ScoredFrame]) -> tuple[dict[str, Metric], dict
     for frame, near in zip(frames, tables, strict=True):
         away = np.where(1 - near <= NEAR, 1 - near, np.nan)
         accumulator.update(_numbers(frame.tracks, ids), _numbers(frame.predicted_tracks, ids), away)
-    wanted = ["mota", "idf1", "num_switches", "num_fragmentations", "num_misses", "num_false_positives", "num_objects"]
+    wanted = ["mota", "num_switches", "num_fragmentations", "num_misses", "num_false_positives", "num_objects"]
     found = motmetrics.metrics.create().compute(accumulator, metrics=wanted, name="all").iloc[0]
     counts = {name.removeprefix("num_"): int(found[name]) for name in wanted if name.startswith("num_")}
     total = counts["objects"]
     hota = hota_of(frames, tables)
-    metrics = {"MOTA": float(found["mota"]), "IDF1": float(found["idf1"]), **hota}
-    return {name: Metric(metrics[name], n=total) for name in names}, counts
+    metrics = {"MOTA": Metric(float(found["mota"]), n=total), "IDF1": identity_score(frames, tables)}
+    return metrics | {name: Metric(value, n=total) for name, value in hota.items()}, counts
+
+
+def identity_score(frames: Sequence[ScoredFrame], tables: Sequence[np.ndarray], *, seed: int = 0) -> Metric:
+    """IDF1 with an interval over groups of frames (Ristani et al. 2016).
+
+    ``2 IDTP / (animals + predictions)``, where IDTP counts the frames in which an animal and its track, in the best
+    pairing of animals with tracks over all frames, lie within `NEAR` of each other.
+    """
+    true_ids = {t: i for i, t in enumerate(sorted({t for f in frames for t in f.tracks if t}))}
+    guess_ids = {t: i for i, t in enumerate(sorted({t for f in frames for t in f.predicted_tracks if t}))}
+    together = np.zeros((len(frames), len(true_ids), len(guess_ids)), np.int32)
+    present = np.zeros(len(frames), np.int64)
+    for i, (frame, near) in enumerate(zip(frames, tables, strict=True)):
+        present[i] = len(frame.tracks) + len(frame.predicted_tracks)
+        for row, column in zip(*np.nonzero(1 - near <= NEAR), strict=True):
+            animal, track = frame.tracks[row], frame.predicted_tracks[column]
+            if animal and track:
+                together[i, true_ids[animal], guess_ids[track]] = 1
+
+    def compute(rows: np.ndarray) -> float:
+        shared, total = together[rows].sum(0), int(present[rows].sum())
+        row, column = linear_sum_assignment(-shared)
+        return 2 * float(shared[row, column].sum()) / total if total else np.nan
+
+    groups = [frame.group for frame in frames]
+    return clustered_function(compute, groups, np.arange(len(frames)), resamples=RESAMPLES, seed=seed)
+
+
+def follow_stretches(
+    rows: Sequence[ScoredFrame], frames: Sequence[LabelledFrame], settings: Tracking
+) -> list[ScoredFrame]:
+    """Rows whose predictions have been followed, stretch by stretch of frames that come one after the other.
+
+    Animals and tracks of different stretches are different; frames that stand alone are left out, since nothing can be
+    followed there.
+    """
+    stretches: list[list[int]] = []
+    for i in sorted(range(len(frames)), key=lambda i: (frames[i].video, frames[i].frame)):
+        before = frames[stretches[-1][-1]] if stretches else None
+        if before is not None and (before.video, before.frame + 1) == (frames[i].video, frames[i].frame):
+            stretches[-1].append(i)
+        else:
+            stretches.append([i])
+    found = []
+    for number, stretch in enumerate(stretches):
+        if len(stretch) < 2:
+            continue
+        tracker = Tracker(settings)
+        tracks = [tracker.update(frames[i].frame, rows[i].found, rows[i].scores) for i in stretch]
+        joined = tracker.joined()
+        for i, mine in zip(stretch, tracks, strict=True):
+            kept = np.flatnonzero(mine >= 0)
+            found.append(
+                replace(
+                    rows[i], tracks=[f"{number}:{name}" for name in rows[i].tracks], predicted=rows[i].found[kept],
+                    scores=rows[i].scores[kept], predicted_tracks=[f"{number}:{joined[n]}" for n in mine[kept]],
+                )
+            )  # fmt: skip
+    return found
 
 
 def hota_of(frames: Sequence[ScoredFrame], tables: Sequence[np.ndarray]) -> dict[str, float]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +20,7 @@ from ethomorph.keypoints.pose.decode import single_peaks
 from ethomorph.keypoints.pose.heads import Fields, OnePeak, baselines
 from ethomorph.keypoints.pose.pipelines.base import Pipeline
 from ethomorph.keypoints.pose.settings import Augmentation, Optimization
+from ethomorph.training.averaging import decayed, follow, seconds_a_step
 
 MEAN_FRAMES = 64
 """Frames at most whose targets make the mean map, and at most that it is judged on."""
@@ -152,25 +152,14 @@ class PoseModule(pl.LightningModule):
         if batch is None:
             return
         self.averaged += 1
-        count = float(self.averaged)
-        decay = min(self.pipeline.settings.optimization.averaging, (1 + count) / (10 + count))
-        with torch.no_grad():
-            for mine, new in zip(self.average.state_dict().values(), self.networks.state_dict().values(), strict=True):
-                if mine.dtype.is_floating_point:
-                    mine.lerp_(new, 1 - decay)
-                else:
-                    mine.copy_(new)
+        follow(self.average, self.networks, float(self.averaged), self.pipeline.settings.optimization.averaging)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         settings = self.pipeline.settings.optimization
         weights = list(self.networks.parameters())
         if settings.optimizer == "adam":
             return torch.optim.Adam(weights, lr=settings.learning_rate)
-        groups = [
-            {"params": [p for p in weights if p.ndim > 1], "weight_decay": settings.weight_decay},
-            {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        return torch.optim.AdamW(groups, lr=settings.learning_rate)
+        return torch.optim.AdamW(decayed(weights, settings.weight_decay), lr=settings.learning_rate)
 
     def know(self, train: Views, judged: Views) -> None:
         """Work out what predictors that never look would lose on the part by which the run is judged."""
@@ -215,22 +204,14 @@ def sample_count(batch: dict[str, Tensor]) -> int:
     return len(next(iter(batch.values())))
 
 
-def seconds_a_step(module: PoseModule, batches: Any, steps: int) -> float:
-    """Seconds that a training step takes, tried out on a copy; the first, which warms up, is not counted."""
+def step_seconds(module: PoseModule, batches: Any, steps: int) -> float:
+    """Seconds that a training step takes, tried out on a copy."""
     trial = copy.deepcopy(module).train()
-    trial.average.eval()
-    optimizer: Any = trial.configure_optimizers()
-    begun, done = time.monotonic(), 0
-    for done, batch in enumerate(batches):
-        if done == 1:
-            begun = time.monotonic()
-        optimizer.zero_grad()
-        torch.stack(list(trial.losses(trial.networks, batch)[0].values())).sum().backward()
-        optimizer.step()
-        trial.on_train_batch_end(None, batch, done)
-        if done == steps:
-            break
-    return (time.monotonic() - begun) / max(1, done)
+
+    def loss(batch: dict[str, Tensor]) -> Tensor:
+        return torch.stack(list(trial.losses(trial.networks, batch)[0].values())).sum()
+
+    return seconds_a_step(loss, trial.configure_optimizers(), batches, steps)
 
 
 def pixel_statistics(frames: Sequence[LabelledFrame], store: FrameStore) -> tuple[float, float]:
