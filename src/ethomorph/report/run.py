@@ -12,6 +12,7 @@ from ethomorph.core.metric import Metric
 from ethomorph.report.curves import draw_curves
 from ethomorph.report.findings import findings_part
 from ethomorph.report.page import card, cards, write_page
+from ethomorph.statistics.intervals import MINIMUM_GROUPS
 from ethomorph.study.run import Run
 from ethomorph.study.task import Chapter, Part, Task
 
@@ -138,7 +139,8 @@ def _cells(block: dict[str, Any]) -> dict[str, str]:
         return {"value": "none", "95 % interval": metric.reason, "n": str(metric.n)}
     unit = f" {metric.unit}" if metric.unit else ""
     if metric.low is None or metric.high is None:
-        interval = metric.note or "none"
+        few = f"none ({len(metric.points)} groups, {MINIMUM_GROUPS} are needed)"
+        interval = few if metric.points else metric.note or "none"
     else:
         interval = f"{metric.low:.3g} to {metric.high:.3g}"
     return {"value": f"{metric.value:.3g}{unit}", "95 % interval": interval, "n": str(metric.n)}
