@@ -24,7 +24,7 @@ def named(result) -> dict[str, str]:
 @pytest.mark.parametrize("seed", range(5))
 def test_healthy_runs_raise_nothing(make_net, parts, quick, seed, optimizer):
     rate = 0.01 if optimizer == "adam" else 0.05
-    settings = quick(seed=seed, learning_rate=rate, max_epochs=20)
+    settings = quick(seed=seed, learning_rate=rate, max_epochs=10)
     result = fit(make_net(seed, optimizer=optimizer), *parts(seed=seed), settings=settings)
     assert [one.rule for one in result.health.findings if one.severity != "info"] == []
     assert result.health.verdict == "healthy"
