@@ -7,19 +7,17 @@ spread in px.
 
 from __future__ import annotations
 
-import json
 import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from ethomorph.core.errors import LabelError
-from ethomorph.core.files import write_json
 from ethomorph.core.model_files import damage_named, read_arrays, read_facts, write_arrays, write_facts
 from ethomorph.keypoints.data import Found, Picture
 from ethomorph.keypoints.heatmap_settings import HeatmapSettings
@@ -86,8 +84,9 @@ class HeatmapModel:
         ------
         LabelError : no specimen with landmarks, or a landmark that is missing in every specimen.
         """
-        from ethomorph.keypoints.heatmap_train import STEPS_AN_EPOCH, HeatmapModule, Views, loader
+        from ethomorph.keypoints.heatmap_train import STEPS_AN_EPOCH, HeatmapModule, Views, loader, step_seconds
         from ethomorph.training.fit import FitSettings, fit
+        from ethomorph.training.planned import planned_steps
         from ethomorph.training.randomness import seed_all
 
         started = time.monotonic()
@@ -113,7 +112,11 @@ class HeatmapModel:
         )
         if max_minutes is not None:
             left = max_minutes * 60 - (time.monotonic() - started)
-            steps = self._planned(steps, left, module, loader(views, 0)(batch), folder, resume)
+            batches = loader(views, 0)(batch)
+            steps, note = planned_steps(
+                steps, left, lambda: step_seconds(module, batches, TRIAL_STEPS), folder=folder, resume=resume
+            )
+            self.notes_ += [note] if note else []
         epochs = -(-steps // STEPS_AN_EPOCH)
         # the averaged copy of the networks stays in eval mode, which Lightning would remark upon
         warnings.filterwarnings("ignore", message=".*in eval mode at the start of training.*")
@@ -157,24 +160,6 @@ class HeatmapModel:
         if shapes is not None:
             self.canvas_ = coarse.canvas_size(sizes, settings.coarse)
         return thumbnails, pages
-
-    def _planned(
-        self, steps: int, seconds: float, module: HeatmapModule, batches: Any, folder: Path | None, resume: bool
-    ) -> int:
-        """Steps that fit into `seconds`, by the time that the first ones take; a resumed run keeps its plan."""
-        from ethomorph.keypoints.heatmap_train import seconds_a_step
-        from ethomorph.training.ranks import agreed
-
-        plan = folder / "plan.json" if folder else None
-        if plan and resume and plan.exists():
-            return int(json.loads(plan.read_text(encoding="utf-8"))["steps"])
-        fitting = agreed(max(1, int(0.85 * seconds / seconds_a_step(module, batches, TRIAL_STEPS))))
-        if fitting < steps:
-            self.notes_.append(f"to train in time, {fitting} steps were made instead of {steps}")
-        steps = min(steps, fitting)
-        if plan:
-            write_json(plan, {"steps": steps})
-        return steps
 
     def _take(self, module: HeatmapModule) -> None:
         """Keep the averaged networks, laid out for fast inference."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
 from ethomorph.core.errors import StudyError
 from ethomorph.keypoints.coarse import CoarseSettings
 from ethomorph.keypoints.refine import RefineSettings
+from ethomorph.study.settings import changed
 
 
 @dataclass(frozen=True)
@@ -92,31 +93,6 @@ class HeatmapSettings:
     def to_dict(self) -> dict[str, Any]:
         """Nested plain tables, the inverse of `from_dict`."""
         return asdict(self)
-
-
-def changed(settings: Any, values: dict[str, Any], place: str) -> Any:
-    """A copy of a frozen settings dataclass with the values of a nested table."""
-    known = {one.name for one in fields(settings)}
-    new: dict[str, Any] = {}
-    for key, value in values.items():
-        where = f"{place}.{key}"
-        if key not in known:
-            raise StudyError("there is no such setting", place=where, fix=f"use one of {', '.join(sorted(known))}")
-        old = getattr(settings, key)
-        if is_dataclass(old):
-            if not isinstance(value, dict):
-                raise StudyError(f"{value!r} is no table", place=where, fix="give a table of settings")
-            new[key] = changed(old, value, where)
-        elif isinstance(old, bool) != isinstance(value, bool) or isinstance(old, str) != isinstance(value, str):
-            raise StudyError(f"{value!r}", place=where, fix=f"give a value like {old!r}")
-        elif isinstance(old, str):
-            new[key] = value
-        elif not isinstance(value, (int, float)) or (isinstance(old, int) and int(value) != value):
-            kind = "whole number" if isinstance(old, int) else "number"
-            raise StudyError(f"{value!r}", place=where, fix=f"give a {kind}")
-        else:
-            new[key] = type(old)(value)
-    return replace(settings, **new)
 
 
 def refuse_below(name: str, value: float, least: float) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import copy
 import math
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +21,7 @@ from ethomorph.keypoints.heatmap_settings import HeatmapSettings
 from ethomorph.keypoints.refine import Sheet
 from ethomorph.keypoints.stages import Stages
 from ethomorph.keypoints.template import Template
+from ethomorph.training.averaging import decayed, follow, seconds_a_step
 
 STEPS_AN_EPOCH = 25
 
@@ -163,37 +163,18 @@ class HeatmapModule(pl.LightningModule):
         if batch is None:
             return
         self.averaged += 1
-        count = float(self.averaged)
-        decay = min(self.settings.averaging, (1 + count) / (10 + count))
-        with torch.no_grad():
-            for mine, new in zip(self.average.state_dict().values(), self.stages.state_dict().values(), strict=True):
-                if mine.dtype.is_floating_point:
-                    mine.lerp_(new, 1 - decay)
-                else:
-                    mine.copy_(new)
+        follow(self.average, self.stages, float(self.averaged), self.settings.averaging)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        matrices = [p for p in self.stages.parameters() if p.ndim > 1]
-        others = [p for p in self.stages.parameters() if p.ndim <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": self.settings.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
+        groups = decayed(self.stages.parameters(), self.settings.weight_decay)
         return torch.optim.AdamW(groups, lr=self.settings.learning_rate)
 
 
-def seconds_a_step(module: HeatmapModule, batches: Any, steps: int) -> float:
-    """Seconds that a training step takes, tried out on a copy; the first, which warms up, is not counted."""
+def step_seconds(module: HeatmapModule, batches: Any, steps: int) -> float:
+    """Seconds that a training step takes, tried out on a copy."""
     trial = copy.deepcopy(module).train()
-    optimizer = trial.configure_optimizers()
-    begun = time.monotonic()
-    for index, batch in enumerate(batches):
-        if index == 1:
-            begun = time.monotonic()
-        optimizer.zero_grad()
-        torch.stack(list(trial.losses(trial.stages, batch).values())).sum().backward()
-        optimizer.step()
-        trial.on_train_batch_end(None, batch, index)
-        if index == steps:
-            break
-    return (time.monotonic() - begun) / max(1, index)
+
+    def loss(batch: dict[str, Tensor]) -> Tensor:
+        return torch.stack(list(trial.losses(trial.stages, batch).values())).sum()
+
+    return seconds_a_step(loss, trial.configure_optimizers(), batches, steps)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ethomorph.training.averaging import decayed, follow
 from ethomorph.volumes.classes import IGNORED
 from ethomorph.volumes.networks import UNet3d
 from ethomorph.volumes.plan import Plan
@@ -60,19 +61,10 @@ class SegmenterModule(pl.LightningModule):
         if batch is None:
             return
         self.averaged += 1
-        count = float(self.averaged)
-        decay = min(self.settings.averaging, (1 + count) / (10 + count))
-        with torch.no_grad():
-            for mine, new in zip(self.average.parameters(), self.network.parameters(), strict=True):
-                mine.lerp_(new, 1 - decay)
+        follow(self.average, self.network, float(self.averaged), self.settings.averaging)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        matrices = [p for p in self.network.parameters() if p.ndim > 1]
-        others = [p for p in self.network.parameters() if p.ndim <= 1]
-        groups = [
-            {"params": matrices, "weight_decay": self.settings.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
+        groups = decayed(self.network.parameters(), self.settings.weight_decay)
         return torch.optim.AdamW(groups, lr=self.settings.learning_rate)
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 DEFAULT_STEPS = 4000
 TRIAL_STEPS = 4
-CALM_PATCHES = 6
+CALM_PATCHES = 4
 """Validation patches of each validation volume."""
 
 TUNED_ON = 6
@@ -97,7 +97,7 @@ class UNet3dSegmenter:
             steps = settings.steps or DEFAULT_STEPS
             if max_minutes is not None:
                 left = max_minutes * 60 - (time.monotonic() - began)
-                seconds = agreed(seconds_a_step(module, patches, settings.batch_size, device))
+                seconds = agreed(step_seconds(module, patches, settings.batch_size, device))
                 fitting = max(1, int(0.85 * agreed(left) / seconds))
                 if settings.steps and fitting < steps:
                     self.notes_.append(f"to train in time, {fitting} steps were made instead of {steps}")
@@ -324,22 +324,19 @@ def loader(patches: Any, workers: int) -> Callable[[int], Any]:
     return make
 
 
-def seconds_a_step(module: Any, patches: Any, batch_size: int, device: str) -> float:
-    """Seconds that a training step takes, tried out on a copy; the first, which warms up, is not counted."""
+def step_seconds(module: Any, patches: Any, batch_size: int, device: str) -> float:
+    """Seconds that a training step takes, tried out on a copy."""
     import copy
 
     import torch
 
+    from ethomorph.training.averaging import seconds_a_step
+
     trial = copy.deepcopy(module).to(device).train()
-    optimizer = trial.configure_optimizers()
-    began = time.monotonic()
-    for index, batch in enumerate(torch.utils.data.DataLoader(patches, batch_size=batch_size)):
-        if index == 1:
-            began = time.monotonic()
-        optimizer.zero_grad()
-        batch = {name: value.to(device) for name, value in batch.items()}
-        torch.stack(list(trial.losses(trial.network, batch).values())).sum().backward()
-        optimizer.step()
-        if index == TRIAL_STEPS:
-            break
-    return (time.monotonic() - began) / TRIAL_STEPS
+
+    def loss(batch: dict[str, Any]) -> Any:
+        there = {name: value.to(device) for name, value in batch.items()}
+        return torch.stack(list(trial.losses(trial.network, there).values())).sum()
+
+    batches = torch.utils.data.DataLoader(patches, batch_size=batch_size)
+    return seconds_a_step(loss, trial.configure_optimizers(), batches, TRIAL_STEPS)
