@@ -26,7 +26,7 @@ from ethomorph.spatial.rigid import (
 from ethomorph.spatial.symmetry import angle_deg, symmetry_planes
 from ethomorph.spatial.template import Template
 from ethomorph.spatial.transform import Transform, inverted
-from ethomorph.spatial.traps import refuse_elsewhere, size_suspicion
+from ethomorph.spatial.traps import refuse_elsewhere
 
 SPACING = 0.35
 
@@ -251,7 +251,6 @@ def test_names_in_pairs():
     assert paired_names(["LeftEye", "RightEye", "Snout", "tip_l", "tip_r", "eye"]) == [
         ("LeftEye", "RightEye"), ("tip_l", "tip_r"),
     ]  # fmt: skip
-    assert size_suspicion(np.array([[0, 0, 0], [10.0, 0, 0]]), least_mm=5, most_mm=60) == ""
 
 
 def test_the_verb(tmp_path, head, template):

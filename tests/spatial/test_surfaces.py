@@ -8,7 +8,7 @@ import trimesh
 from scipy.spatial.transform import Rotation
 
 from ethomorph.cli.app import execute
-from ethomorph.core.errors import LabelError
+from ethomorph.core.errors import FormatError, LabelError
 from ethomorph.core.grid import Grid
 from ethomorph.core.mesh import Mesh
 from ethomorph.core.volume import LabelVolume, ScalarVolume
@@ -21,7 +21,6 @@ from ethomorph.spatial.register import register_elastic, register_linear, start_
 from ethomorph.spatial.rigid import applied, turn_angle_deg
 from ethomorph.spatial.surface_icp import register_piece, surface_distance
 from ethomorph.spatial.transform import Transform, Warp, folded_share
-from ethomorph.spatial.traps import size_suspicion
 
 
 def test_surface_to_labels_and_back(tmp_path, capsys):
@@ -135,21 +134,47 @@ def test_a_mouse_atlas_finds_a_strain_that_lies_the_other_way(shared_data):
     assert apart.mean() < 1.0
 
 
-def test_published_traps_are_caught(shared_data):
-    """Mouse landmarks that say mm and are voxel indices; landmarks of RAS files stand where their LPS twins do."""
+def test_voxel_indices_called_millimetres_are_named_and_can_be_scaled(shared_data, tmp_path, capsys):
+    """Mouse landmarks that say mm and are voxel indices: every verb that reads them says so; a volume refuses them."""
     from ethomorph.api import read
     from ethomorph.spatial.traps import refuse_elsewhere
 
-    first = sorted((shared_data / "mouse-skull-landmarks/adult_126").glob("*.mrk.json"))[0]
-    points = read(first)[0].points
-    assert "voxel indices" in size_suspicion(points, least_mm=5, most_mm=60)
-    assert size_suspicion(points * 0.01734, least_mm=5, most_mm=60) == ""
-    spacing = 0.01734
-    low, high = (np.abs(points) * spacing).min(axis=0), (np.abs(points) * spacing).max(axis=0)
+    files = sorted((shared_data / "mouse-skull-landmarks/adult_126").glob("*.mrk.json"))
+    assert sum("voxel indices" in " ".join(read(f).notes) for f in files) == len(files) == 126
+    first, spacing = files[0], 0.01734
+    arguments = ["measure", "distances", str(first), "--pair", "a=F_1,F_2", "--out", str(tmp_path / "d.csv")]
+    assert execute(arguments) == 0 and "are they voxel indices?" in capsys.readouterr().err
+    scaled = tmp_path / "mm.mrk.json"
+    assert execute(["convert", str(first), str(scaled), "--spacing", str(spacing)]) == 0
+    points, again = read(first)[0].points, read(scaled)[0].points
+    assert np.allclose(again, points * spacing)
+    assert np.ptp(again, axis=0).max() < 12 and not any("voxel indices" in n for n in read(scaled).notes)
+    high = np.abs(again).max(axis=0)
     grid = Grid(tuple(np.ceil((high + 1) / spacing / 8).astype(int)[::-1]), (8 * spacing,) * 3)
     with pytest.raises(LabelError, match="outside of the volume"):
         refuse_elsewhere(points, grid)
-    assert (low > 0).all()
+    flat = tmp_path / "wing.tps"
+    flat.write_text("LM=1\n1 2\nID=a\n")
+    assert execute(["convert", str(flat), str(tmp_path / "b.tps"), "--spacing", "0.1"]) == 2
+    assert "not in space" in capsys.readouterr().err
+
+
+def test_the_apes_two_files_say_one_thing_in_two_frames(shared_data, tmp_path, capsys):
+    """RAS in the .fcsv, LPS in the .json: both are read to the same points, and those lie on the template's surface."""
+    from ethomorph.api import read
+
+    folder = shared_data / "ape-skulls/template"
+    lps, ras = (read(folder / f"Gorilla_template_LM1.{kind}")[0].points for kind in ("json", "fcsv"))
+    assert np.abs(lps - ras).max() < 0.01
+    path = folder / "Gor_template_low_res.ply"
+    skull = read_mesh(path, unit="mm")
+    assert np.median(surface_distance(lps, skull)) < 1.5
+    assert np.median(surface_distance(lps * [-1, -1, 1], skull)) > 50
+    with pytest.raises(FormatError, match="its header says LPS, not RAS"):
+        read_mesh(path, unit="mm", frame="ras")
+    # the skull has holes: voxels are refused with the place, never guessed
+    assert execute(["convert", str(path), str(tmp_path / "s.seg.nrrd"), "--unit", "mm", "--spacing", "3"]) == 2
+    assert "holes" in capsys.readouterr().err and not (tmp_path / "s.seg.nrrd").exists()
 
 
 def test_labels_on_another_grid_are_not_paired_by_index():

@@ -27,7 +27,8 @@ def convert(
         str | None, typer.Option("--to", help="Format of OUT, where its name does not tell.")
     ] = None,
     spacing: Annotated[
-        str | None, typer.Option("--spacing", help="Volumes: X,Y,Z in mm, where the file holds none or a wrong one.")
+        str | None,
+        typer.Option("--spacing", help="X,Y,Z in mm: of a volume that says none; of landmarks that are voxel indices."),
     ] = None,
     downsample: Annotated[
         int, typer.Option("--downsample", min=1, help="TIFF stacks: mean over cubes of so many voxels a side.")
@@ -86,7 +87,10 @@ def convert(
         size = parse_spacing(spacing)
         notes = convert_volume(source, target, spacing=size, downsample=downsample, log=log, grid=grid)
     else:
-        notes = convert_file(source, target, images=images, gaps=gaps, from_=source_format, to=target_format)
+        notes = convert_file(
+            source, target, images=images, gaps=gaps, from_=source_format, to=target_format,
+            spacing=parse_spacing(spacing),
+        )  # fmt: skip
     if json:
         print_json({"out": str(target), "notes": notes})
         return

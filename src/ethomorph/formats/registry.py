@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from ethomorph.core.errors import FormatError, LabelError
 from ethomorph.core.landmarks import LandmarkSet
 from ethomorph.formats import (
@@ -177,11 +179,30 @@ def convert(
     from_: str | None = None,
     to: str | None = None,
     unmatched: Unmatched = "refuse",
+    spacing: tuple[float, float, float] | None = None,
 ) -> list[str]:
-    """Read `source` and write it to `target`; returns the reader's notes and what the target does not hold."""
+    """Read `source` and write it to `target`; returns the reader's notes and what the target does not hold.
+
+    Parameters
+    ----------
+    spacing : (x, y, z) mm, for landmarks in space whose file holds voxel indices and calls them mm.
+    """
     writer = format_named(to) if to else format_for_writing(target)
     landmarks = read_landmarks(source, images=images, gaps=gaps, format=from_, unmatched=unmatched)
+    if spacing is not None:
+        landmarks = in_millimetres(landmarks, spacing)
     return [*landmarks.notes, *writer.write(landmarks, target)]
+
+
+def in_millimetres(landmarks: LandmarkSet, spacing: tuple[float, float, float]) -> LandmarkSet:
+    """Landmarks in space whose numbers are voxel indices, times the voxel size; raises FormatError for flat ones."""
+    if landmarks.frame != "lps" or landmarks.dim != 3:
+        raise FormatError("landmarks are not in space, so a voxel size says nothing about them",
+                          place=landmarks.source, fix="leave --spacing out")  # fmt: skip
+    size = np.array(spacing)
+    moved = [replace(s, points=s.points * size, curves=[c * size for c in s.curves]) for s in landmarks]
+    shown = " x ".join(f"{v:g}" for v in spacing)
+    return replace(landmarks, specimens=moved, notes=[f"coordinates were multiplied by the voxel size, {shown} mm"])
 
 
 def _by_suffix(path: Path) -> list[Format]:

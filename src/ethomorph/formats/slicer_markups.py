@@ -29,6 +29,8 @@ SYSTEMS = {"0": True, "RAS": True, "1": False, "LPS": False}
 MILLIMETRES = {"mm": 1.0, "m": 1000.0, "cm": 10.0, "um": 0.001, "µm": 0.001, "nm": 1e-6}
 POINT_LISTS = ("Fiducial", "PointList")
 CURVES = ("Curve", "ClosedCurve", "Line")
+LARGE_MM = 100.0
+"""A configuration this large whose corner is the origin may be counted in voxels."""
 _DEFAULT_NAME = re.compile(
     r"(?:F|L|OC|CC|A|R|Fiducials?|MarkupsFiducial|PointList|markups|Fiducial List)(?:_\d+)?", re.I
 )
@@ -69,6 +71,7 @@ def read_mrk_json(path: str | Path, *, gaps: Gaps = "refuse") -> LandmarkSet:
             schemes.append(labels)
     if descriptions:
         notes.append(f"descriptions of points are not kept: {listed(list(descriptions))}")
+    notes += index_suspicion([specimen.points for specimen in specimens])
     names = common_names(schemes, notes)
     return assemble(specimens, names, path=path, frame="lps", gaps=gaps, notes=notes)
 
@@ -129,6 +132,7 @@ def read_fcsv(path: str | Path, *, gaps: Gaps = "refuse") -> LandmarkSet:
             said[row[described]] = None
     notes = [f"descriptions of points are not kept: {listed(list(said))}"] if said else []
     array = _to_lps(np.array(points, dtype=np.float64).reshape(-1, 3), SYSTEMS[system.upper()])
+    notes += index_suspicion([array])
     names = common_names([labels], notes)
     return assemble([Specimen(array, id=file_stem(path))], names, path=path, frame="lps", gaps=gaps, notes=notes)
 
@@ -157,6 +161,23 @@ def write_fcsv(landmarks: LandmarkSet, path: str | Path) -> list[str]:
     if specimen.id != called:
         sentences.append(f".fcsv does not hold specimen ids: {specimen.label[:80]!r} is called {called!r}, by the file")
     return sentences
+
+
+def index_suspicion(points: list[np.ndarray]) -> list[str]:
+    """A sentence where LPS mm look like voxel indices: large, and all positive in RAS as indices are.
+
+    >>> index_suspicion([np.array([[-216.6, -75.5, 145.0], [-328.7, -528.9, 46.8]])])[0][:47]
+    'coordinates all lie on the positive side of RAS'
+    """
+    known = np.concatenate([np.empty((0, 3)), *points])
+    known = known[np.isfinite(known).all(axis=1)]
+    if len(known) < 2 or np.ptp(known, axis=0).max() < LARGE_MM or (known * (-1, -1, 1) < 0).mean() > 0.02:
+        return []
+    size = " x ".join(f"{v:.0f}" for v in np.ptp(known, axis=0))
+    return [
+        f"coordinates all lie on the positive side of RAS and span {size} mm: are they voxel indices? If so, multiply "
+        "them by the voxel size (convert --spacing X,Y,Z)"
+    ]
 
 
 def common_names(schemes: list[list[str]], notes: list[str]) -> list[str] | None:

@@ -48,21 +48,5 @@ def share_inside(points: np.ndarray, grid: Grid) -> float:
     return float(((index >= -margin) & (index <= count - 1 + margin)).all(axis=1).mean())
 
 
-def size_suspicion(points: np.ndarray, *, least_mm: float, most_mm: float) -> str:
-    """A sentence where a configuration is too large or small to be what it says it is in mm; "" where it is not.
-
-    >>> size_suspicion(np.array([[0, 0, 0], [900.0, 0, 0]]), least_mm=5, most_mm=60)
-    'a configuration of 900 mm, where 5 to 60 mm are expected: are these voxel indices or another unit?'
-    """
-    points = points[np.isfinite(points).all(axis=1)]
-    size = float(np.linalg.norm(np.ptp(points, axis=0)))
-    if least_mm <= size <= most_mm:
-        return ""
-    return (
-        f"a configuration of {size:.4g} mm, where {least_mm:g} to {most_mm:g} mm are expected: "
-        "are these voxel indices or another unit?"
-    )
-
-
 def _three(point: np.ndarray) -> str:
     return ", ".join(f"{v:.4g}" for v in point)
