@@ -130,12 +130,12 @@ def test_a_study_trained_by_two_is_written_by_one_and_resumes(study):
     command = ["-m", "ethomorph", "train", str(study), "--run", "pair", "--quiet", "--set", "settings.steps=40"]
     processes = together(2, command, study)
     run = study / "runs" / "t" / "pair"
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while not (run / "history.csv").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     for process in processes:
         process.send_signal(signal.SIGTERM)
-    stopped = [process.wait(timeout=120) for process in processes]
+    stopped = [process.wait(timeout=300) for process in processes]
     assert stopped in ([130, 130], [0, 0]), "one of them went on without the other"
     if stopped == [130, 130]:
         assert not (run / "scores.json").exists()

@@ -1,4 +1,4 @@
-"""What modules that train networks share: the moving average that predicts, weight decay, the time that a step takes."""
+"""What modules that train networks share: the moving average that predicts, weight decay, and the time of a step."""
 
 from __future__ import annotations
 

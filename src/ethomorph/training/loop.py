@@ -117,7 +117,7 @@ def one_go(
     show = Progress(run, history.row, label=label or "")
     keeper = Keeper(run, parts)
     callbacks = [Resume(run, loader, keeper, resumed), *parts, *([show] if label else []), keeper]
-    callbacks += [Together()] if ranks().several else []
+    callbacks += [Together(run)] if ranks().several else []
     if (supervision := current()) is not None:
         callbacks.append(Supervised(run, history.row, supervision))
     if resumed is not None:

@@ -141,14 +141,20 @@ def interrupts(run: RunState) -> Iterator[None]:
         yield
         return
 
-    def ask(number: int, frame: Any) -> None:
-        if run.interrupt:
-            raise KeyboardInterrupt
-        run.interrupt = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = listen(run)
     try:
         yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def listen(run: RunState) -> dict[signal.Signals, Any]:
+    """Let Ctrl-C and SIGTERM be noted in `run`; returns the handlers before."""
+
+    def ask(number: int, frame: Any) -> None:
+        if run.interrupt:
+            raise KeyboardInterrupt
+        run.interrupt = "Ctrl-C" if number == signal.SIGINT else signal.Signals(number).name
+
+    return {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
