@@ -24,7 +24,7 @@ DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 SEED = 0
 NAME = "behavior"
 CLIPS, INDIVIDUALS, ARENA_SEED = 900, 24, 7
-HEALING_EPOCHS = 20
+HEALING_EPOCHS = 15
 
 
 def cichlid() -> tuple[list[Claim], dict[str, Any]]:
@@ -194,7 +194,8 @@ def freezing() -> tuple[list[Claim], dict[str, Any]]:
             f"{100 * accuracy.value:.1f} % [{100 * accuracy.low:.1f}, {100 * accuracy.high:.1f}], kappa "
             f"{OF_CONFUSION['kappa'](ours):.3f}",
             f"{100 * peer.value:.1f} % (BehaviorDEPOT's rule, tuned by its authors), kappa "
-            f"{OF_CONFUSION['kappa'](them):.3f}",
+            f"{OF_CONFUSION['kappa'](them):.3f}; ours less theirs {100 * gain.value:.1f} points "
+            f"[{100 * (gain.low or 0):.1f}, {100 * (gain.high or 0):.1f}]",
             ratio=accuracy.value / peer.value,
             goal="at least 95.4 %",
             met=bool(accuracy.value >= peer.value),

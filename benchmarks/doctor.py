@@ -308,13 +308,13 @@ def cost() -> list[dict[str, Any]]:
     ):
         seconds: dict[bool, list[float]] = {True: [], False: []}
         own = []
-        for _ in range(7):
+        for _ in range(4):
             for watched in (True, False):
                 torch.manual_seed(0)
                 module = make()
                 with contextlib.nullcontext() if watched else without_monitor():
                     began = time.process_time()
-                    seen = trained(module, (x, y), (x[:64], y[:64]), 0, max_epochs=2, batch_size=8, learning_rate=1e-3)
+                    seen = trained(module, (x, y), (x[:64], y[:64]), 0, max_epochs=4, batch_size=8, learning_rate=1e-3)
                     seconds[watched].append(time.process_time() - began)
                     if watched:
                         own.append(seen.monitor_seconds / seen.seconds)

@@ -21,7 +21,7 @@ def run(data: AuditData) -> list[Finding]:
     facts: ClassFacts = data.facts["classes"]
     findings = animals_told(facts)
     known = [c for c in STRATA if c in facts.table.columns and facts.table[c].notna().any()]
-    absent = [c for c in ("sex", "age", "light", "season", "site") if c not in known]
+    absent = [c for c in ("sex", "age", "density", "light", "season", "site") if c not in known]
     if absent:
         findings.append(
             found(
