@@ -14,8 +14,8 @@ class Together(pl.Callback):
     """Let several processes judge an epoch alike, and stop at the same step.
 
     Each validates on the whole validation part, with the first one's buffers: running means of batch normalisation,
-    which each has of its own share, would otherwise let one stop where another goes on. Signals are noted and agreed upon at
-    the next step; Lightning's own handler would talk to the others from inside the signal, in the midst of a step.
+    which each has of its own share, would otherwise let one stop where another goes on. Signals are noted and agreed
+    upon at the next step; Lightning's own handler would talk to the others inside the signal, in the midst of a step.
     """
 
     def __init__(self, run: RunState) -> None:
