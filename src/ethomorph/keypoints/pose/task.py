@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 PREDICTIONS = "predictions.slp"
 BLOCKS = 20
 """Stretches that a single video is divided into, each going whole into one part."""
+MOMENTS = 60
+"""Stretches of a video that is split by time, where they only make intervals: a test part of a fifth holds twelve."""
 OWN = ("profile", "tracking", "runtime")
 """Keys of [task.NAME.settings] that are not the model's."""
 
@@ -287,7 +289,7 @@ def samples_table(frames: list[LabelledFrame], labels: sleap_io.Labels, by: str)
     rows = []
     for frame in frames:
         name = names[frame.video]
-        block = f"{name} {frame.frame * BLOCKS // last[frame.video] + 1:02d}"
+        block = f"{name} {frame.frame * (MOMENTS if by == 'time' else BLOCKS) // last[frame.video] + 1:02d}"
         sample = f"{name}#{frame.frame}"
         group = {"video": name, "frame": sample, "sample": sample}.get(by, block)
         rows.append(

@@ -1,0 +1,308 @@
+"""Several animals from pixels to identities: two real flies, five simulated fish never seen before, a long video.
+
+``python -m benchmarks.pose_animals --work DIR --part flies_top_down|flies_bottom_up|fish|long``: each part by itself,
+resumable; ``--part write`` collects what is there. Everything runs through the study's verbs on one thread. The flies'
+clip is split by time: trained on the first 60 %, tested on the last 20 %, once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.record import Claim, write_result
+from ethomorph.cli.app import execute
+from ethomorph.study.provenance import Stopwatch
+
+DATA = Path(__file__).parents[2] / "shared" / "data" / "pose-sleap"
+SEED = 0
+CLIP = 1500
+STUDY = """\
+[study]
+name = "{name}"
+[split]
+by = "{by}"
+test = {test}
+validation = {validation}
+seed = 0
+[task.t]
+kind = "pose"
+labels = "{labels}"
+images = "{images}"
+method = "{method}"
+[task.t.settings.model]
+backbone = "efficientnet-lite0"
+filters = {filters}
+[task.t.settings.data]
+input_scale = {scale}
+[task.t.settings.heads]
+centroid_scale = {centroid_scale}
+output_stride = {stride}
+centroid_stride = {stride}
+field_sigma_px = 8
+[task.t.settings.augmentation]
+rotation_min_deg = -180
+rotation_max_deg = 180
+[task.t.settings.optimization]
+epochs = {epochs}
+steps_an_epoch = {steps}
+judged = 24
+[task.t.settings.tracking]
+animals = {animals}
+"""
+FLIES: dict[str, dict[str, Any]] = {
+    "top_down": {"scale": 1.0, "centroid_scale": 0.25, "epochs": 6, "stride": 2},
+    "bottom_up": {"scale": 0.5, "centroid_scale": 0.5, "epochs": 4, "stride": 2},
+}
+PONDS, POND_FRAMES, POND_STEP = 8, 30, 20
+"""Simulated recordings that fish are learned from, labelled frames of each, and frames between two of these."""
+UNSEEN = 1000
+"""Seed of the pond that is tested, far from those of training."""
+LONG = (20_000, 200_000)
+SIDE = 48
+CPU = (
+    "import json, resource, sys; from ethomorph.cli.app import execute; code = execute(sys.argv[1:]); "
+    "used = resource.getrusage(resource.RUSAGE_SELF); "
+    "print('measured', json.dumps({'code': code, 'cpu_minutes': (used.ru_utime + used.ru_stime) / 60, "
+    "'memory_mb': used.ru_maxrss / 1024}))"
+)
+
+
+def run_verb(*words: str) -> dict[str, Any]:
+    """One verb in a process of its own: processor minutes, peak memory and, where it prints JSON, what it said."""
+    done = subprocess.run(
+        [sys.executable, "-c", CPU, *words],
+        capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    lines = done.stdout.splitlines()
+    if not lines or not lines[-1].startswith("measured "):
+        raise RuntimeError(done.stderr[-2000:])
+    measured: dict[str, Any] = json.loads(lines[-1].removeprefix("measured "))
+    if measured.pop("code"):
+        raise RuntimeError(done.stderr[-2000:])
+    if "--json" in words:
+        measured["said"] = json.loads("\n".join(lines[:-1]))
+    return measured
+
+
+def trained(study: Path, text: str) -> tuple[Path, dict[str, Any]]:
+    """The run of a study, made or gone on with, and what training it took."""
+    run, note = study / "runs" / "t" / "r", study / "trained.json"
+    if not (run / "scores.json").is_file():
+        study.mkdir(parents=True, exist_ok=True)
+        (study / "study.toml").write_text(text, encoding="utf-8")
+        more = ["--resume"] if (run / "config.toml").is_file() else []
+        note.write_text(json.dumps(run_verb("train", str(study), "--run", "r", "--quiet", *more)))
+    return run, json.loads(note.read_text(encoding="utf-8"))
+
+
+def flies(work: Path, method: str) -> dict[str, Any]:
+    """Scores of the test part with tracks, and identity swaps over the whole clip."""
+    settings = {"name": method, "by": "time", "test": 0.2, "validation": 0.2, "labels": DATA / "clip.slp"}
+    settings |= {"images": DATA / "clip.mp4", "method": method, "filters": 24, "steps": 50, "animals": 2}
+    run, spent = trained(work / f"flies_{method}", STUDY.format(**settings, **FLIES[method]))
+    out = run / "clip.slp"
+    note = run / "clip.json"
+    if not note.is_file():
+        note.write_text(
+            json.dumps(run_verb("predict", str(run), str(DATA / "clip.mp4"), "--out", str(out), "--json", "--quiet"))
+        )
+    return {
+        "training": spent, "prediction": json.loads(note.read_text(encoding="utf-8")),
+        "scores": json.loads((run / "scores.json").read_text(encoding="utf-8")),
+        "clip": whole_clip(DATA / "clip.slp", out),
+    }  # fmt: skip
+
+
+def whole_clip(truth: Path, found: Path) -> dict[str, Any]:
+    """Tracks of a whole video beside its labels."""
+    from ethomorph.formats.poses import read_poses
+    from ethomorph.keypoints.pose.frames import paired_labels
+    from ethomorph.keypoints.pose.track_score import swaps, track_scores
+
+    rows, _ = paired_labels(read_poses(truth)[0], read_poses(found)[0])
+    metrics, counts = track_scores(rows)
+    return {name: metric.to_dict() for name, metric in metrics.items()} | counts | {"swaps": len(swaps(rows))}
+
+
+def ponds(folder: Path) -> Path:
+    """Videos of some frames of several ponds, and one label file of all."""
+    import sleap_io
+
+    from ethomorph.phantoms.arena import simulate_arena, write_video
+
+    folder.mkdir(parents=True, exist_ok=True)
+    labelled, videos, skeleton = [], [], None
+    for seed in range(PONDS):
+        pond = simulate_arena(fish=5, frames=POND_FRAMES * POND_STEP, seed=seed)
+        chosen = range(0, len(pond), POND_STEP)
+        write_video(folder / f"pond{seed}.mp4", (pond.frame(i) for i in chosen), pond.fps)
+        video = sleap_io.Video(filename=str(folder / f"pond{seed}.mp4"), open_backend=False)
+        skeleton = skeleton or sleap_io.Skeleton(nodes=pond.nodes, edges=pond.edges, symmetries=pond.symmetry)
+        for place, i in enumerate(chosen):
+            seen = np.where(pond.hidden[i][..., None], np.nan, pond.poses[i])
+            animals = [sleap_io.Instance.from_numpy(p, skeleton=skeleton) for p in seen if np.isfinite(p).any()]
+            labelled.append(sleap_io.LabeledFrame(video, place, animals))
+        videos.append(video)
+    assert skeleton is not None
+    sleap_io.Labels(labelled, videos, [skeleton]).save(str(folder / "ponds.slp"), embed=False, verbose=False)
+    return folder / "ponds.slp"
+
+
+def fish(work: Path) -> dict[str, Any]:
+    """Five fish of a pond that training never saw, over 1,000 frames."""
+    from ethomorph.phantoms.arena import simulate_arena
+
+    folder = work / "ponds"
+    labels = folder / "ponds.slp"
+    if not labels.is_file():
+        ponds(folder)
+    settings = {"name": "fish", "by": "video", "test": 0.125, "validation": 0.125, "labels": labels, "images": folder}
+    settings |= {"method": "top_down", "filters": 24, "steps": 50, "animals": 5, "scale": 1.0, "centroid_scale": 0.25}
+    run, spent = trained(work / "fish", STUDY.format(**settings, epochs=6, stride=2))
+    unseen = work / "unseen"
+    if not (unseen / "poses.slp").is_file():
+        unseen.mkdir(exist_ok=True)
+        simulate_arena(fish=5, frames=1000, seed=UNSEEN).write(unseen)
+    scores = run / "scores-poses.json"
+    if not scores.is_file():
+        words = ("score", str(run), "--labels", str(unseen / "poses.slp"), "--images", str(unseen / "video.mp4"))
+        run_verb(*words, "--quiet")
+    return {"training": spent, "scores": json.loads(scores.read_text(encoding="utf-8"))}
+
+
+def long_video(work: Path) -> dict[str, Any]:
+    """Peak memory of predicting videos of tiny frames, ten times as long the second time."""
+    import sleap_io
+
+    from ethomorph.formats.video import write_video
+
+    folder = work / "long"
+    folder.mkdir(parents=True, exist_ok=True)
+    rng = np.random.default_rng(SEED)
+    grid = np.stack(np.meshgrid(np.arange(SIDE), np.arange(SIDE)), -1)
+    places = [(24 + 12 * np.cos(t), 24 + 12 * np.sin(t)) for t in np.linspace(0, 40 * np.pi, 1000)]
+    pictures = []
+    for place in places:
+        near = np.exp(-((grid - place) ** 2).sum(-1) / 18)
+        pictures.append(np.repeat(np.clip(60 + 180 * near + rng.normal(0, 3, near.shape), 0, 255)[..., None], 3, -1))
+    frames = [p.astype(np.uint8) for p in pictures]
+    write_video(folder / "short.mp4", iter(frames[:40]), 25.0)
+    skeleton = sleap_io.Skeleton(nodes=["middle", "right"])
+    video = sleap_io.Video(filename=str(folder / "short.mp4"), open_backend=False)
+    labelled = [
+        sleap_io.LabeledFrame(
+            video, i, [sleap_io.Instance.from_numpy(np.array([p, (p[0] + 4, p[1])]), skeleton=skeleton)]
+        )
+        for i, p in enumerate(places[:40])
+    ]
+    sleap_io.Labels(labelled, [video], [skeleton]).save(str(folder / "short.slp"), embed=False, verbose=False)
+    study = folder / "study"
+    tiny = ("model.backbone=unet-bn", "model.filters=4", "model.max_stride=8", "optimization.epochs=3")
+    quick = ("optimization.steps_an_epoch=30", "optimization.averaging=0.9", "optimization.learning_rate=0.004")
+    sets = [word for key in (*tiny, *quick) for word in ("--set", f"settings.{key}")]
+    with contextlib.redirect_stdout(io.StringIO()):
+        if not study.exists():
+            labels = str(folder / "short.slp")
+            execute(["new", str(study), "--kind", "pose", "--labels", labels, "--images", str(folder)])
+        if not (study / "runs" / "short" / "r" / "scores.json").is_file():
+            execute(["train", str(study), "--run", "r", "--quiet", *sets])
+    found: dict[str, Any] = {}
+    for count in LONG:
+        film, out = folder / f"{count}.mp4", folder / f"{count}.slp"
+        if not film.is_file():
+            write_video(film, (frames[i % len(frames)] for i in range(count)), 25.0)
+        found[str(count)] = run_verb("predict", str(study), str(film), "--out", str(out), "--json", "--quiet")
+        found[str(count)]["file_mb"] = out.stat().st_size / 2**20
+        print(count, found[str(count)], flush=True)
+    return found
+
+
+def claims_of(parts: dict[str, Any]) -> list[Claim]:
+    """Rows of the book for the parts that are there."""
+    claims = []
+    for method in FLIES:
+        if part := parts.get(f"flies_{method}"):
+            minutes, clip = part["training"]["cpu_minutes"], part["clip"]
+            figures = "; ".join(f"{n} {told(part['scores']['metrics'][n])}" for n in ("mAP", "pck_5px", "IDF1"))
+            claims.append(
+                Claim(
+                    f"Two flies, {method.replace('_', '-')}, {minutes:.0f} processor minutes on the first 60 % of the "
+                    "clip, last 20 % tested: strict mAP, PCK at 5 px, IDF1, with intervals over stretches; swaps over "
+                    "the whole clip",
+                    f"{figures}; swaps {clip['swaps']} in {CLIP} frames",
+                )
+            )  # fmt: skip
+    if part := parts.get("fish"):
+        metrics = part["scores"]["metrics"]
+        claims.append(
+            Claim(
+                f"Five simulated fish of an unseen pond, 1,000 frames, top-down, {part['training']['cpu_minutes']:.0f} "
+                "processor minutes of training: strict mAP, IDF1",
+                f"{told(metrics['mAP'])}, {told(metrics['IDF1'])}; swaps {part['scores']['counts']['swaps']}",
+                goal="mAP at least 0.9, IDF1 at least 0.95",
+                met=metrics["mAP"]["value"] >= 0.9 and metrics["IDF1"]["value"] >= 0.95,
+            )
+        )  # fmt: skip
+    if part := parts.get("long"):
+        few, many = (part[str(count)] for count in LONG)
+        claims.append(
+            Claim(
+                f"Peak memory of predicting {LONG[1]:,} frames of {SIDE} x {SIDE} px, beside {LONG[0]:,}",
+                f"{many['memory_mb']:.0f} MB, {many['said']['frames_per_second']:.0f} frames/s",
+                f"{few['memory_mb']:.0f} MB, {few['said']['frames_per_second']:.0f} frames/s",
+                ratio=round(many["memory_mb"] / few["memory_mb"], 2), goal="bounded: at most 1.2 times",
+                met=many["memory_mb"] <= 1.2 * few["memory_mb"],
+            )
+        )  # fmt: skip
+    return claims
+
+
+def told(metric: dict[str, Any]) -> str:
+    """A metric with its interval, where it has one."""
+    if metric.get("value") is None:
+        return f"none ({metric.get('reason')})"
+    span = f" ({metric['low']:.3f} to {metric['high']:.3f})" if metric.get("low") is not None else ""
+    return f"{metric['value']:.3f}{span}"
+
+
+PARTS = {
+    "flies_top_down": lambda work: flies(work, "top_down"),
+    "flies_bottom_up": lambda work: flies(work, "bottom_up"),
+    "fish": fish,
+    "long": long_video,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--part", choices=(*PARTS, "write"), default="write")
+    given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
+    watch = Stopwatch()
+    if given.part != "write":
+        found = PARTS[given.part](given.work.resolve())
+        (given.work / f"{given.part}.json").write_text(json.dumps(found))
+    parts = {
+        name: json.loads((given.work / f"{name}.json").read_text())
+        for name in PARTS
+        if (given.work / f"{name}.json").is_file()
+    }
+    claims = claims_of(parts)
+    print(write_result("pose_animals", claims, seed=SEED, watch=watch, **parts))
+    for claim in claims:
+        print(claim)
+
+
+if __name__ == "__main__":
+    main()
