@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+import types
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -87,6 +90,35 @@ def test_the_slicer_folder(files):
     compile((scene / "open_in_slicer.py").read_text(), "open_in_slicer.py", "exec")
 
 
+def test_the_loading_script_hands_tips_and_bases_to_dental_dynamics(files, monkeypatch):
+    """Run beside a stand-in for 3D Slicer: every file it asks for is there, and both references are set."""
+    folder, _ = files
+    scene = folder / "scene"
+    loaded: list[str] = []
+    references: dict[str, str] = {}
+
+    class Node:
+        def __init__(self, path):
+            assert Path(path).is_file(), path
+            loaded.append(Path(path).name)
+
+            self.name = Path(path).name
+
+        def GetID(self):
+            return self.name
+
+    parameters = types.SimpleNamespace(SetNodeReferenceID=lambda role, node: references.__setitem__(role, node))
+    util = types.SimpleNamespace(
+        loadSegmentation=Node, loadMarkups=Node, loadTransform=Node, loadTable=Node,
+        getModuleLogic=lambda name: types.SimpleNamespace(getParameterNode=lambda: parameters),
+    )  # fmt: skip
+    monkeypatch.setitem(sys.modules, "slicer", types.SimpleNamespace(util=util))
+    script = scene / "open_in_slicer.py"
+    exec(compile(script.read_text(), str(script), "exec"), {"__file__": str(script), "__name__": "__main__"})
+    assert references == {"TipPoints": "lower_left_tips.mrk.json", "PosPoints": "lower_left_bases.mrk.json"}
+    assert {"segmentation.seg.nrrd", "teeth.csv", "upper_right_points.mrk.json"} <= set(loaded)
+
+
 def test_one_row_and_json(files, capsys):
     folder, _ = files
     assert execute([
@@ -104,6 +136,7 @@ def test_sections(files):
         "measure", "sections", str(folder / "head.seg.nrrd"), "--segment", "LowerJaw_*", "--interval", "5", "--out",
         str(folder / "sections.csv"), "--picture", str(folder / "sections.png"),
     ]) == 0  # fmt: skip
+    assert (folder / "sections.png").stat().st_size > 20_000
     table = pd.read_csv(folder / "sections.csv")
     assert set(table["Segment"]) == {"LowerJaw_left", "LowerJaw_right"}
     assert (table["Iminor (mm^4)"] >= table["Imajor (mm^4)"] - 1e-9).all()
