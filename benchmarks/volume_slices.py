@@ -6,15 +6,15 @@ A check that codec, losses and decoding fit together. It says nothing about new 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 
 from benchmarks.record import Claim, write_result
-from benchmarks.volumes import CLASSES
+from benchmarks.volumes import CLASSES, cpu_counted
 from ethomorph.core.volume import LabelVolume
 from ethomorph.phantoms.head import simulate_head
 from ethomorph.study.provenance import Stopwatch
@@ -27,8 +27,9 @@ from ethomorph.volumes.score import score_volume
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--work", type=Path, default=None, help="keep the training here, to go on later")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=900)
+    parser.add_argument("--steps", type=int, default=700)
     options = parser.parse_args()
     watch = Stopwatch()
     head = simulate_head(seed=7, spacing=0.25, teeth=24)
@@ -37,15 +38,14 @@ def main() -> None:
     box = (slice(None), slice(middle - 2, middle + 2), slice(None))
     labels = LabelVolume(head.labels.layers[(slice(None), *box)], head.labels.grid.cropped(box), head.labels.segments)
     case = Case("four", head.image.cropped(box), labels)
-    settings = {"steps": options.steps, "crop": 96, "batch_size": 4, "learning_rate": 1.5e-3, "width": 64,
-                "queries": 40,
-                "axis": "y"}  # fmt: skip
+    settings = {"steps": options.steps, "crop": 64, "magnify": 2, "batch_size": 4, "learning_rate": 1.5e-3,
+                "width": 64, "queries": 40, "axis": "y"}  # fmt: skip
     model = VolumeSegmenter(method="mask2former", classes=CLASSES, settings=settings, seed=options.seed, device="cpu")
-    began = time.process_time()
-    with tempfile.TemporaryDirectory() as folder:
-        model.fit([case], folder=folder, progress=False)
-        history = read_history(Path(folder) / "history.csv")
-    minutes = (time.process_time() - began) / 60
+    work = options.work or Path(tempfile.mkdtemp(prefix="volume-slices-"))
+    with cpu_counted(work / "cpu.json"):
+        model.fit([case], folder=work / "run", resume=(work / "run").is_dir(), progress=False)
+    history = read_history(work / "run" / "history.csv")
+    minutes = json.loads((work / "cpu.json").read_text())["seconds"] / 60
     truth = model.classes.encode(labels)
     found = model.classes.encode_prediction(model.predict_case(case, progress=False))
     score = score_volume("four", "four", truth, found, model.classes, case.image.grid, surfaces=False)

@@ -8,7 +8,7 @@ from ethomorph.core.grid import Grid
 from ethomorph.core.volume import ScalarVolume
 from ethomorph.volumes.classes import ClassMap
 from ethomorph.volumes.networks import UNet3d, activation_bytes
-from ethomorph.volumes.plan import Fingerprint, Plan, intensity_range, make_plan, three_kinds
+from ethomorph.volumes.plan import Fingerprint, Plan, fingerprint, intensity_range, make_plan, three_kinds
 from ethomorph.volumes.settings import SegmenterSettings
 
 CLASSES = ClassMap.of({"jaw": "jaw"})
@@ -18,8 +18,8 @@ def plan_of(found, classes=CLASSES, gpu=False, **settings) -> Plan:
     return make_plan(found, classes, SegmenterSettings(**settings), gpu=gpu, steps=10)
 
 
-def seen(shape=(100, 120, 140), spacing=(0.1, 0.1, 0.1), low=0.0, scale=1.0) -> Fingerprint:
-    return Fingerprint(shape, spacing, low, scale)
+def seen(shape=(100, 120, 140), spacing=(0.1, 0.1, 0.1), low=0.0, scale=1.0, left_right=2) -> Fingerprint:
+    return Fingerprint(shape, spacing, low, scale, left_right=left_right)
 
 
 def test_isotropic_volumes_get_cubes_and_their_median_spacing():
@@ -48,8 +48,27 @@ def test_one_scale_for_volumes_that_share_it():
     assert plan_of([seen(scale=1.0), seen(scale=2.0)]).normalization == "image"
 
 
-def test_mirroring_is_off_where_classes_have_sides():
-    assert plan_of([seen()]).mirror_axes == [0, 1, 2]
+def test_mirroring_is_from_left_to_right_and_off_where_classes_have_sides():
+    assert plan_of([seen()]).mirror_axes == [2]
+    assert plan_of([seen(left_right=0)]).mirror_axes == [0]
+    assert plan_of([seen(left_right=0), seen(left_right=2)]).mirror_axes == [0, 1, 2]
+    across = ((0.0, 1.0, 0.0), (1.0, 0.0, 0.0), (0.0, 0.0, 1.0))  # the second index axis runs along the world's x
+    turned = ScalarVolume(np.zeros((4, 5, 6), np.uint8), Grid((4, 5, 6), (1, 1, 1), (0, 0, 0), across))
+    assert fingerprint(turned, None, CLASSES).left_right == 1
+    assert plan_of([seen()], mirror="on").mirror_axes == [0, 1, 2]
+
+
+def test_volumes_are_seen_as_they_are_within_what_training_showed():
+    plan = plan_of([seen(spacing=(s,) * 3) for s in (0.09, 0.1, 0.11, 0.3)], zoom=1.2)
+    assert plan.spacing == pytest.approx((0.105,) * 3)
+    assert plan.finest == pytest.approx((0.09 / 1.2,) * 3, rel=1e-3)
+    assert plan.coarsest == pytest.approx((0.105 * 1.25 * 1.2,) * 3, rel=1e-3)
+    for size, resampled in ((0.07, True), (0.08, False), (0.15, False), (0.16, True)):
+        assert plan.needs_resampling(Grid((4, 4, 4), (size,) * 3)) == resampled
+    fixed = plan_of([seen()], spacing_mm=(0.1, 0.1, 0.1))
+    assert fixed.needs_resampling(Grid((4, 4, 4), (0.11,) * 3)) and not fixed.needs_resampling(
+        Grid((4, 4, 4), (0.104,) * 3)
+    )
     sides = ClassMap.of({"left mandible": "l*", "right mandible": "r*"})
     assert plan_of([seen()], sides).mirror_axes == []
     assert plan_of([seen()], sides, mirror="on").mirror_axes == [0, 1, 2]

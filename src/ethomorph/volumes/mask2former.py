@@ -25,7 +25,7 @@ from ethomorph.volumes.data import Case
 from ethomorph.volumes.merge import merge_slices
 from ethomorph.volumes.plan import Plan, intensity_range
 from ethomorph.volumes.settings import SegmenterSettings
-from ethomorph.volumes.slice_codec import PanopticSlice, decode_slice, pixels_of
+from ethomorph.volumes.slice_codec import PanopticSlice, decode_slice, enlarged, pixels_of
 from ethomorph.volumes.unet3d import DEFAULT_STEPS, UNet3dSegmenter, class_histograms, histogram_edges, loader
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class Mask2FormerSettings:
     pretrained : folder with a Mask2Former in transformers' format (config.json and safetensors); from scratch where
         left out. Nothing is downloaded.
     crop : pixels of the square that training cuts from slices, a multiple of 32.
+    magnify : slices are enlarged so many times for the network, whose masks are four times coarser than what it sees:
+        a thing should be some eight enlarged pixels wide.
     width, queries, decoder_layers : of the small network from scratch.
     steps, batch_size, learning_rate : of the training.
     score, mask, overlap : thresholds of the decoding, see `slice_codec.decode_slice`.
@@ -58,6 +60,7 @@ class Mask2FormerSettings:
     axis: str = "z"
     pretrained: str = ""
     crop: int = 96
+    magnify: int = 2
     width: int = 64
     queries: int = 50
     decoder_layers: int = 4
@@ -76,6 +79,8 @@ class Mask2FormerSettings:
             raise InputError(repr(self.axis), place="settings.axis", fix="use z, y or x")
         if self.crop < STRIDE or self.crop % STRIDE:
             raise InputError(str(self.crop), place="settings.crop", fix=f"give a multiple of {STRIDE}")
+        if not 1 <= self.magnify <= 8:
+            raise InputError(str(self.magnify), place="settings.magnify", fix="give 1 to 8")
 
     @classmethod
     def from_dict(cls, table: dict[str, Any]) -> Self:
@@ -189,7 +194,8 @@ class Mask2FormerSegmenter:
         rows, columns = plane.shape
         padded = np.pad(plane, [(0, -n % STRIDE) for n in plane.shape], constant_values=-1.0)
         with torch.inference_mode():
-            out = self._network(pixel_values=torch.from_numpy(pixels_of(padded))[None].to(device))
+            pixels = torch.from_numpy(pixels_of(padded))[None].to(device)
+            out = self._network(pixel_values=enlarged(pixels, self.settings.magnify))
             masks = torch.nn.functional.interpolate(
                 out.masks_queries_logits, size=padded.shape, mode="bilinear", align_corners=False
             )[0].sigmoid()
@@ -265,8 +271,8 @@ def small_config(transformers: Any, settings: Mask2FormerSettings, labels: dict[
     """A network of a few hundred thousand parameters that a CPU can train."""
     width = settings.width
     swin = transformers.SwinConfig(
-        image_size=settings.crop, patch_size=4, num_channels=3, embed_dim=width // 2, depths=[2, 2, 2, 1],
-        num_heads=[1, 2, 4, 8], window_size=4, drop_path_rate=0.0,
+        image_size=settings.crop * settings.magnify, patch_size=4, num_channels=3, embed_dim=width // 2,
+        depths=[2, 2, 2, 1], num_heads=[1, 2, 4, 8], window_size=4, drop_path_rate=0.0,
         out_features=["stage1", "stage2", "stage3", "stage4"],
     )  # fmt: skip
     return transformers.Mask2FormerConfig(

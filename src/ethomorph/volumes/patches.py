@@ -145,7 +145,8 @@ class Patches(torch.utils.data.Dataset):
         turn = np.random.default_rng([self.seed, self.epoch, 2, index // len(self.volumes)])
         volume = self.volumes[int(turn.permutation(len(self.volumes))[index % len(self.volumes)])]
         centre = choose_centre(volume, self.plan.patch, 1.0 if self.calm else self.settings.foreground, rng)
-        matrix = np.eye(3) if self.calm else draw_geometry(rng, self.settings, self.plan)
+        turned = not self.calm and rng.random() < self.settings.turned
+        matrix = draw_geometry(rng, self.settings, self.plan, turned=turned) if not self.calm else np.eye(3)
         patch = cut(volume, centre, matrix, self.plan.patch)
         image = patch["image"]
         if not self.calm:
@@ -170,20 +171,30 @@ def choose_centre(
     return rng.uniform(half, np.maximum(np.array(volume.shape) - half, half + 1e-6))
 
 
-def draw_geometry(rng: np.random.Generator, settings: SegmenterSettings, plan: Plan) -> np.ndarray:
-    """(3, 3) from patch to volume offsets in voxels (z, y, x): a turn and zoom in mm, and mirrors."""
+def draw_geometry(
+    rng: np.random.Generator, settings: SegmenterSettings, plan: Plan, *, turned: bool = True
+) -> np.ndarray:
+    """(3, 3) from patch to volume offsets in voxels (z, y, x): a turn and zoom in mm where `turned`, and mirrors."""
     from scipy.spatial.transform import Rotation
 
-    turn = Rotation.from_rotvec(np.deg2rad(settings.rotate_deg) * rng.uniform(-1, 1, 3)).as_matrix()
-    zoom = settings.zoom ** rng.uniform(-1, 1)
-    size = np.array(plan.spacing[::-1])
-    matrix = turn * zoom * size[None, :] / size[:, None]
+    matrix = np.eye(3)
+    if turned:
+        turn = Rotation.from_rotvec(np.deg2rad(settings.rotate_deg) * rng.uniform(-1, 1, 3)).as_matrix()
+        zoom = settings.zoom ** rng.uniform(-1, 1)
+        size = np.array(plan.spacing[::-1])
+        matrix = turn * zoom * size[None, :] / size[:, None]
     flips = [-1.0 if axis in plan.mirror_axes and rng.random() < 0.5 else 1.0 for axis in range(3)]
     return matrix * np.array(flips)[None, :]
 
 
 def cut(volume: Prepared, centre: np.ndarray, matrix: np.ndarray, patch: tuple[int, int, int]) -> dict[str, Tensor]:
-    """Sample a turned patch: image and distance linearly, classes and border by nearest voxel; air outside."""
+    """Cut a patch, with air outside of the volume.
+
+    A straight or mirrored one takes voxels as they are, so that the network sees noise and edges as it will in
+    prediction. A turned one is sampled: image, distance and the share of each class linearly, border by nearest voxel.
+    """
+    if np.array_equal(np.abs(matrix), np.eye(3)):
+        return cut_straight(volume, centre, np.diag(matrix), patch)
     reach = np.abs(matrix) @ (np.array(patch) / 2) + 2
     low = np.maximum(np.floor(centre - reach), 0).astype(int)
     high = np.minimum(np.ceil(centre + reach) + 1, volume.shape).astype(int)
@@ -205,8 +216,32 @@ def cut(volume: Prepared, centre: np.ndarray, matrix: np.ndarray, patch: tuple[i
 
     inside = ((grid >= -1) & (grid <= 1)).all(dim=-1)[0]
     image, distance = sampled(("image", "distance"), "bilinear")
-    classes, border = sampled(("classes", "border"), "nearest")
+    (border,) = sampled(("border",), "nearest")
+    here = np.asarray(volume.arrays["classes"][box])
+    numbers = np.unique(np.append(here.ravel(), 0)).astype(np.int64)
+    shares = torch.from_numpy((here == numbers[:, None, None, None]).astype(np.float32))
+    shares = torch.nn.functional.grid_sample(shares[None], grid, padding_mode="zeros", align_corners=False)[0]
+    shares[0] += 1e-4  # outside of the volume there is background
+    classes = torch.from_numpy(numbers)[shares.argmax(dim=0)].float()
     return {"image": torch.where(inside, image, -1.0), "distance": distance, "classes": classes, "border": border}
+
+
+def cut_straight(
+    volume: Prepared, centre: np.ndarray, signs: np.ndarray, patch: tuple[int, int, int]
+) -> dict[str, Tensor]:
+    """A patch of whole voxels nearest to `centre`, mirrored along the axes with a negative sign."""
+    size = np.array(patch)
+    start = np.round(centre - (size - 1) / 2).astype(int)
+    low, high = np.clip(start, 0, volume.shape), np.clip(start + size, 0, volume.shape)
+    source = tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+    target = tuple(slice(int(a), int(b)) for a, b in zip(low - start, high - start, strict=True))
+    axes = [axis for axis in range(3) if signs[axis] < 0]
+    made = {}
+    for name in ARRAYS:
+        out = np.full(patch, -1.0 if name == "image" else 0.0, np.float32)
+        out[target] = volume.arrays[name][source]
+        made[name] = torch.from_numpy(np.ascontiguousarray(np.flip(out, axes)))
+    return made
 
 
 def vary_intensity(rng: np.random.Generator, image: Tensor, settings: SegmenterSettings, plan: Plan) -> Tensor:

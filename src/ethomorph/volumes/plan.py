@@ -24,6 +24,9 @@ SAMPLED = 400_000
 COMMON_SCALE = 0.08
 """Volumes share one intensity scale, as CT in Hounsfield units, where theirs vary by less than this share."""
 
+NEAR, SAME = 1.25, 1.05
+"""Training volumes within these factors of the network's voxels keep theirs: by themselves, or where they were set."""
+
 MAX_LEVELS = 5
 WIDEST = 320
 CPU_PATCH, GPU_PATCH = 48**3, 112**3
@@ -40,6 +43,7 @@ class Fingerprint:
     low, scale : air and the distance from air to the mean of the brightest of three kinds of voxels.
     voxels : of each class.
     instances : number of things, and `instance_mm3` the median volume of one; 0 where there is none.
+    left_right : array axis that runs from side to side, as the header's direction has it.
     """
 
     shape: tuple[int, int, int]
@@ -49,6 +53,7 @@ class Fingerprint:
     voxels: dict[str, int] = field(default_factory=dict)
     instances: int = 0
     instance_mm3: float = 0.0
+    left_right: int = 2
 
 
 @dataclass(frozen=True)
@@ -58,6 +63,7 @@ class Plan:
     Attributes
     ----------
     spacing : (x, y, z) mm of its voxels.
+    finest, coarsest : (x, y, z) mm between which a volume is seen on its own voxels; others are resampled to `spacing`.
     patch : (z, y, x) voxels. pools, kernels : by level. channels : by level.
     normalization : "image" takes air and scale from each volume, "shared" uses `low` and `scale` for all.
     mirror_axes : array axes (z, y, x as 0, 1, 2) that training mirrors.
@@ -67,6 +73,8 @@ class Plan:
     """
 
     spacing: tuple[float, float, float]
+    finest: tuple[float, float, float]
+    coarsest: tuple[float, float, float]
     patch: tuple[int, int, int]
     pools: list[tuple[int, int, int]]
     kernels: list[tuple[int, int, int]]
@@ -92,8 +100,9 @@ class Plan:
         return np.clip(out, -2.0, 5.0)
 
     def needs_resampling(self, grid: Grid) -> bool:
-        """Whether voxels differ by more than 5 % from the network's."""
-        return any(abs(a / b - 1) > 0.05 for a, b in zip(grid.spacing, self.spacing, strict=True))
+        """Whether voxels are of a size that training did not show the network."""
+        bounds = zip(self.finest, grid.spacing, self.coarsest, strict=True)
+        return any(not a * (1 - 1e-6) <= size <= b * (1 + 1e-6) for a, size, b in bounds)
 
     def grid_for(self, grid: Grid) -> Grid:
         """The grid on which the network sees a volume."""
@@ -108,7 +117,8 @@ class Plan:
         try:
             made = cls(**table)
             as_tuples: dict[str, Any] = {
-                "spacing": tuple(float(v) for v in made.spacing), "patch": tuple(int(v) for v in made.patch),
+                **{key: tuple(float(v) for v in getattr(made, key)) for key in ("spacing", "finest", "coarsest")},
+                "patch": tuple(int(v) for v in made.patch),
                 "median_shape": tuple(int(v) for v in made.median_shape),
                 "pools": [tuple(int(v) for v in p) for p in made.pools],
                 "kernels": [tuple(int(v) for v in k) for k in made.kernels],
@@ -151,8 +161,9 @@ def three_kinds(counts: np.ndarray, centres: np.ndarray) -> tuple[float, float]:
 def fingerprint(image: ScalarVolume, encoded: Encoded | None, classes: ClassMap) -> Fingerprint:
     """Look at one volume."""
     low, scale = intensity_range(image)
+    across = 2 - int(np.abs(np.asarray(image.grid.direction)[0]).argmax())
     if encoded is None:
-        return Fingerprint(image.grid.shape, image.grid.spacing, low, scale)
+        return Fingerprint(image.grid.shape, image.grid.spacing, low, scale, left_right=across)
     counts = np.bincount(encoded.classes.ravel(), minlength=256)
     voxels = {name: int(counts[i]) for i, name in enumerate(classes.names, start=1)}
     if counts[IGNORED]:
@@ -160,7 +171,7 @@ def fingerprint(image: ScalarVolume, encoded: Encoded | None, classes: ClassMap)
     sizes = np.bincount(encoded.instances.ravel())[1:]
     sizes = sizes[sizes > 0]
     typical = float(np.median(sizes)) * image.grid.voxel_mm3 if len(sizes) else 0.0
-    return Fingerprint(image.grid.shape, image.grid.spacing, low, scale, voxels, len(sizes), typical)
+    return Fingerprint(image.grid.shape, image.grid.spacing, low, scale, voxels, len(sizes), typical, across)
 
 
 def make_plan(
@@ -172,6 +183,11 @@ def make_plan(
     because = []
     spacing = settings.spacing_mm or _target_spacing(found)
     because.append("spacing as set" if settings.spacing_mm else f"spacing: the median of {len(found)} training volumes")
+    finest, coarsest = _seen_spacings(found, spacing, settings)
+    because.append(
+        f"voxels of {spoken(finest)} to {spoken(coarsest)} mm are seen as they are: what training has within a factor "
+        f"of {NEAR:g} of the median, times the zoom of its patches; others are resampled"
+    )
     median = _median_shape(found, spacing)
     patch_voxels = settings.patch_voxels or (GPU_PATCH if gpu else CPU_PATCH)
     base = settings.channels or (GPU_CHANNELS if gpu else CPU_CHANNELS)
@@ -192,18 +208,29 @@ def make_plan(
         f"intensities vary by {vary:.1%} between volumes: "
         + ("one scale for all" if shared else "each volume by its own air and bright tissue")
     )
-    mirror = settings.mirror == "on" or (settings.mirror == "auto" and not classes.sided)
-    because.append(
-        "mirroring on: no class is of one side" if mirror and settings.mirror == "auto"
-        else "mirroring off: classes have sides" if settings.mirror == "auto" else f"mirroring {settings.mirror} as set"
-    )  # fmt: skip
+    mirror_axes, reason = _mirror_axes(found, classes, settings)
+    because.append(reason)
     return Plan(
-        spacing=spacing, patch=patch, pools=pools, kernels=kernels, channels=channels,
+        spacing=spacing, finest=finest, coarsest=coarsest, patch=patch, pools=pools, kernels=kernels, channels=channels,
         normalization="shared" if shared else "image", low=float(np.median(lows)), scale=middle,
-        mirror_axes=[0, 1, 2] if mirror else [], steps=steps, batch_size=settings.batch_size,
+        mirror_axes=mirror_axes, steps=steps, batch_size=settings.batch_size,
         memory_mb=round(bytes_ / 2**20, 1), overlap=settings.overlap, cases=len(found), median_shape=median,
         because=because,
     )  # fmt: skip
+
+
+def _mirror_axes(
+    found: Sequence[Fingerprint], classes: ClassMap, settings: SegmenterSettings
+) -> tuple[list[int], str]:
+    """Array axes that training mirrors, and why: left and right alone, so that what is above stays above."""
+    if settings.mirror != "auto":
+        return [0, 1, 2] if settings.mirror == "on" else [], f"mirroring {settings.mirror} as set"
+    if classes.sided:
+        return [], "mirroring off: classes have sides"
+    across = sorted({f.left_right for f in found})
+    if len(across) > 1:
+        return [0, 1, 2], "mirroring on along every axis: no class is of one side, volumes lie in several directions"
+    return across, "mirroring on from left to right: no class is of one side"
 
 
 def _target_spacing(found: Sequence[Fingerprint]) -> tuple[float, float, float]:
@@ -215,6 +242,31 @@ def _target_spacing(found: Sequence[Fingerprint]) -> tuple[float, float, float]:
         target[worst] = max(float(np.percentile(spacings[:, worst], 10)), target.min())
     x, y, z = (float(f"{v:.6g}") for v in target)
     return x, y, z
+
+
+def _seen_spacings(
+    found: Sequence[Fingerprint], spacing: tuple[float, float, float], settings: SegmenterSettings
+) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    """Between which sizes voxels stay as they are; only just the network's where its spacing was set by a person."""
+    target = np.array(spacing)
+    if settings.spacing_mm:
+        finest, coarsest = target / SAME, target * SAME
+    else:
+        sizes = np.array([f.spacing for f in found])
+        zoom = settings.zoom if settings.turned > 0 else 1.0
+        finest = np.minimum(np.clip(sizes.min(axis=0), target / NEAR, None) / zoom, target / SAME)
+        coarsest = np.maximum(np.clip(sizes.max(axis=0), None, target * NEAR) * zoom, target * SAME)
+    low, high = ([float(f"{v:.4g}") for v in side] for side in (finest, coarsest))
+    return (low[0], low[1], low[2]), (high[0], high[1], high[2])
+
+
+def spoken(sizes: Sequence[float]) -> str:
+    """Sizes of voxels for people, one number where all are alike.
+
+    >>> spoken((0.2, 0.2, 0.2)), spoken((0.2, 0.2, 0.5))
+    ('0.2', '0.2 x 0.2 x 0.5')
+    """
+    return f"{sizes[0]:g}" if len(set(sizes)) == 1 else " x ".join(f"{v:g}" for v in sizes)
 
 
 def _median_shape(found: Sequence[Fingerprint], spacing: tuple[float, float, float]) -> tuple[int, int, int]:

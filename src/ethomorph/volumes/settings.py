@@ -25,8 +25,9 @@ class SegmenterSettings:
     weight_decay : of the convolutions.
     averaging : decay of the moving average of the weights, which predicts.
     foreground : share of patches that are centred on a voxel of a class drawn at random.
+    turned : share of patches that are turned and zoomed; the others keep their voxels, mirrored perhaps.
     rotate_deg, zoom : how far patches are turned about each axis, and by which factor their size varies.
-    mirror : "auto" mirrors left and right unless a class is of one side; "on", "off".
+    mirror : "auto" mirrors left and right unless a class is of one side; "on" mirrors along every axis; "off".
     noise, blur_mm, gamma, contrast : largest augmentation of intensities; noise and contrast in units of the spread.
     overlap : of patches in prediction, as a share of their size.
     """
@@ -41,8 +42,9 @@ class SegmenterSettings:
     weight_decay: float = 1e-2
     averaging: float = 0.995
     foreground: float = 0.67
+    turned: float = 0.4
     rotate_deg: float = 20.0
-    zoom: float = 1.15
+    zoom: float = 1.25
     mirror: str = "auto"
     noise: float = 0.15
     blur_mm: float = 0.2
@@ -55,8 +57,9 @@ class SegmenterSettings:
         if self.mirror not in ("auto", "on", "off"):
             raise InputError(repr(self.mirror), place="settings.mirror", fix="use auto, on or off")
         limits = {"steps": (0, 10**7), "batch_size": (1, 512), "channels": (0, 512), "overlap": (0, 0.75),
-                  "foreground": (0, 1), "zoom": (1, 3), "memory_gb": (0.05, 1000), "rotate_deg": (0, 180),
-                  "learning_rate": (1e-7, 1), "averaging": (0, 0.99999), "gamma": (1, 5)}  # fmt: skip
+                  "foreground": (0, 1), "turned": (0, 1), "zoom": (1, 3), "memory_gb": (0.05, 1000),
+                  "rotate_deg": (0, 180), "learning_rate": (1e-7, 1), "averaging": (0, 0.99999),
+                  "gamma": (1, 5)}  # fmt: skip
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
                 raise InputError(str(getattr(self, name)), place=f"settings.{name}", fix=f"give {low} to {high}")

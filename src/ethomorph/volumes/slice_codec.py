@@ -8,10 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ethomorph.volumes.classes import IGNORED, ClassMap
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 WINDOW = (-1.0, 2.0)
@@ -72,6 +76,15 @@ def pixels_of(plane: np.ndarray) -> np.ndarray:
     share = np.clip((plane.astype(np.float32) - low) / (high - low), 0, 1)
     mean, std = (np.array(v, np.float32)[:, None, None] for v in (IMAGENET_MEAN, IMAGENET_STD))
     return (share[None] - mean) / std
+
+
+def enlarged(pixels: Tensor, times: int) -> Tensor:
+    """(n, 3, rows, columns) enlarged so many times, linearly."""
+    if times == 1:
+        return pixels
+    from torch.nn.functional import interpolate
+
+    return interpolate(pixels, scale_factor=times, mode="bilinear", align_corners=False)
 
 
 def decode_slice(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ethomorph.volumes.classes import IGNORED, ClassMap
 from ethomorph.volumes.patches import Prepared
-from ethomorph.volumes.slice_codec import encode_slice, pixels_of
+from ethomorph.volumes.slice_codec import encode_slice, enlarged, pixels_of
 
 STEPS_AN_EPOCH = 25
 SLICES_A_VOLUME = 6
@@ -99,7 +99,8 @@ class SlicesModule(pl.LightningModule):
             real = all_kinds >= 0
             masks.append(room[real].float())
             kinds.append(all_kinds[real])
-        return self.network(pixel_values=batch["pixels"], mask_labels=masks, class_labels=kinds).loss.squeeze()
+        pixels = enlarged(batch["pixels"], self.settings.magnify)
+        return self.network(pixel_values=pixels, mask_labels=masks, class_labels=kinds).loss.squeeze()
 
     def training_step(self, batch: dict[str, Tensor], index: int) -> Tensor:
         return self.loss(batch)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 DEFAULT_STEPS = 4000
 TRIAL_STEPS = 4
-CALM_PATCHES = 4
+CALM_PATCHES = 3
 """Validation patches of each validation volume."""
 
 TUNED_ON = 6
