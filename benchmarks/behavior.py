@@ -354,7 +354,7 @@ def healing() -> tuple[list[Claim], dict[str, Any]]:
     study.mkdir(exist_ok=True)
     study_task(
         labels=study.parent / "labels.csv", by="specimen", keys=f'images = "{study.parent / "clips"}"\n'
-        'method = "convlstm"\n', settings=f"frames = 12\nside_px = 48\nnetwork.epochs = {HEALING_EPOCHS}\n",
+        'method = "convlstm"\n', settings=f"frames = 10\nside_px = 40\nnetwork.epochs = {HEALING_EPOCHS}\n",
         split="test = 0.33\nvalidation = 0.15\n", scratch=study,
     )  # fmt: skip
     planted = {"settings.network.learning_rate": 0.9, "settings.network.pixel_full": 1.0}

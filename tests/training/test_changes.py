@@ -79,7 +79,11 @@ def test_supervision_bounds_watches_and_ends(make_net, parts, quick):
     assert len(watching.evidence) == 1 and current() is None
     with supervised(Supervision(max_steps=5, change=CHANGES["lower_rate"])) as watching:
         result = fit(make_net(), *parts(), settings=quick())
-    assert result.steps == 5 and watching.evidence[0].learning_rate == pytest.approx(0.001)
+    assert result.steps == 5
+    with supervised(Supervision(max_steps=50, change=CHANGES["lower_rate"])) as watching:
+        result = fit(make_net(), *parts(), settings=quick(max_epochs=1))
+    assert result.steps == 50  # a run of one epoch is tried for as long as any
+    assert watching.evidence[0].learning_rate == pytest.approx(0.001)
 
 
 def made(**gains):
@@ -92,6 +96,15 @@ def test_what_an_experiment_says():
     assert tried(cause, made(as_it_was=0.1, lower_rate=0.12))[0] is False
     assert tried(cause, made(as_it_was=0.0, lower_rate=0.3, scaled_input=0.9))[0] is False  # something else did it
     assert tried(cause, made(lower_rate=0.6))[0] is None
+
+
+def test_a_batch_that_had_no_time_to_be_learned_says_nothing():
+    cause = {one.cause.name: one.cause for one in differential(collapsed()).suspects}["disconnected"]
+    few, many = (
+        [Experiment("as_it_was", "", 0.0), Experiment("one_batch", "one batch", 0.04, steps=steps)]
+        for steps in (12, 200)
+    )
+    assert tried(cause, few)[0] is None and tried(cause, many)[0] is True
 
 
 def test_experiments_turn_the_order():

@@ -20,6 +20,7 @@ HELPS = 0.1  # share of the loss of knowing nothing that a change must gain over
 MOST_OF = 0.5  # share of what the best change gains, under which a change does not explain the run
 SAME = 0.8  # share of the gain as it was that a control must not reach
 FITS = 0.5  # share of the loss of knowing nothing that one batch must lose when trained on alone
+FITS_STEPS = 50  # steps that a sound network may need for that
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,8 @@ def tried(cause: Cause, experiments: list[Experiment]) -> tuple[bool | None, str
         )
         return one.gain - base.gain >= max(HELPS, MOST_OF * best), numbers
     if cause.supports == "fails":
+        if one.gain < FITS and 0 < one.steps < FITS_STEPS:
+            return None, ""
         return one.gain < FITS, f"{one.says}: {one.gain:.0%} of the ignorant loss was learned; a sound network fits it"
     if base.gain < HELPS:
         return None, ""  # a run that learns nothing proves nothing by a control

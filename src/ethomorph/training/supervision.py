@@ -52,6 +52,8 @@ class Supervision:
             restore_weights(read(self.start), module)
         if self.change is not None:
             settings, factories = self.change.apply(module, settings, factories)
+            # an experiment has its own length: that the run had few epochs must not make it shorter still
+            settings = replace(settings, max_epochs=max(settings.max_epochs, self.max_steps or 0))
         steps = [limit for limit in (settings.max_steps, self.max_steps) if limit is not None]
         minutes = [limit for limit in (settings.max_minutes, self.max_minutes) if limit is not None]
         return replace(settings, max_steps=min(steps, default=None), max_minutes=min(minutes, default=None)), factories
