@@ -38,15 +38,16 @@ from ethomorph.keypoints.pose.table import PoseTable, labels_of
 
 if TYPE_CHECKING:
     import sleap_io
+    import torch
 
     from ethomorph.keypoints.pose.decode import FoundPose
-    from ethomorph.keypoints.pose.runtimes import RuntimeName, Trial
+    from ethomorph.keypoints.pose.runtimes import Runner, RuntimeName, Trial
     from ethomorph.training.fit import FitResult
 
 Method = Literal["single_instance", "top_down", "bottom_up"]
 TRIAL_STEPS = 3
-CHECKED = 4
-"""Pictures on which runtimes are compared."""
+TOGETHER = 4
+"""Labelled frames that are found together."""
 
 
 class PoseEstimator:
@@ -87,7 +88,7 @@ class PoseEstimator:
         self.runtime: RuntimeName = runtime
         self.notes_: list[str] = []
         self._folder: Path | None = None
-        self._runners: dict[str, Any] = {}
+        self._runners: dict[str, Runner] = {}
 
     def resolved(self) -> dict[str, Any]:
         """Every setting as it will be used, as plain nested tables."""
@@ -230,8 +231,8 @@ class PoseEstimator:
         data = self.settings.data
         found: dict[tuple[int, int], list[FoundPose]] = {}
         order = sorted({(f.video, f.frame) for f in frames})
-        for begin in range(0, len(order), CHECKED):
-            some = order[begin : begin + CHECKED]
+        for begin in range(0, len(order), TOGETHER):
+            some = order[begin : begin + TOGETHER]
             raw = [films[v].frame(i, grey=data.channels == "grey") for v, i in some]
             sizes = {None if one is None else one.shape for one in raw}
             groups = [range(len(some))] if len(sizes) == 1 and None not in sizes else [[i] for i in range(len(some))]
@@ -246,9 +247,7 @@ class PoseEstimator:
 
     def find(self, pictures: list[np.ndarray]) -> list[list[FoundPose]]:
         """The animals in pictures of one size that are already resized; points are in px of the frames as they were."""
-        if not self._runners:
-            self._choose(pictures)
-        found = self.pipeline_.find(lambda name, batch: self._runners[name](batch), pictures)
+        found = self.pipeline_.find(self._run, pictures)
         scale = self.settings.data.input_scale
         for animals in found:
             for animal in animals:
@@ -320,30 +319,25 @@ class PoseEstimator:
         except MissingPart as error:
             self.notes_.append(f"not exported: {error}")
 
-    def _choose(self, pictures: list[np.ndarray]) -> None:
-        """Take the fastest runtime for each network, compared on real pictures."""
-        from ethomorph.keypoints.pose.runtimes import TorchRunner, choose
+    def _run(self, name: str, batch: np.ndarray) -> list[torch.Tensor]:
+        """Run a network, the first time after taking the fastest runtime for it, compared on these pictures."""
+        if name not in self._runners:
+            self._runners[name] = self._chosen(name, batch)
+        return self._runners[name](batch)
+
+    def _chosen(self, name: str, batch: np.ndarray) -> Runner:
+        from ethomorph.keypoints.pose.runtimes import Pieces, choose, piece_of
         from ethomorph.training.devices import choose_device
 
         device = str(choose_device(self.device))
-        plain = {name: TorchRunner(network, device) for name, network in self._networks.items()}
-        seen: dict[str, np.ndarray] = {}
-
-        def watch(name: str, batch: np.ndarray) -> Any:
-            seen.setdefault(name, batch)
-            return plain[name](batch)
-
-        self.pipeline_.find(watch, pictures[:CHECKED] if len(pictures) < 8 else pictures)
-        for name, network in self._networks.items():
-            if name not in seen:
-                self._runners[name] = plain[name]
-                continue
-            onnx = self._folder / f"{name}.onnx" if self._folder else None
-            choice = choose(
-                network, onnx, seen[name], lambda maps, name=name: self._checked(name, maps), wanted=self.runtime,
-                device=device,
-            )  # fmt: skip
-            self._runners[name], self.trials_[name] = choice.runner, choice.trials
+        piece = piece_of(batch.shape, device)
+        choice = choose(
+            self._networks[name], self._folder / f"{name}.onnx" if self._folder else None,
+            batch[np.arange(piece) % len(batch)], lambda maps: self._checked(name, maps), wanted=self.runtime,
+            device=device,
+        )  # fmt: skip
+        self.trials_[name] = choice.trials
+        return choice.runner if device != "cpu" else Pieces(choice.runner, piece)
 
     def _checked(self, name: str, maps: list[Any]) -> np.ndarray:
         """Points by which runtimes are compared: the highest place of each map."""

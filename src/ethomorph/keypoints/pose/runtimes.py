@@ -22,6 +22,8 @@ from ethomorph.keypoints.pose.networks import PoseNetwork
 AGREE_PX = 0.1
 """Largest distance in px between a point of another runtime and torch's."""
 TRIALS = 3
+PIECE_PIXELS, PIECE_MOST = 2**18, 4
+"""Pixels and pictures that go through a network together on a CPU, which gains nothing from more."""
 RuntimeName = Literal["auto", "torch", "onnxruntime", "openvino"]
 NAMES = ("torch", "onnxruntime", "openvino")
 
@@ -91,13 +93,46 @@ class OpenVinoRunner:
         return [torch.from_numpy(np.array(found[i])) for i in range(len(found))]
 
 
+class Pieces:
+    """A runner that is handed pieces of always the same count, the last one filled up with zeros: memory stays small,
+    and a runtime that compiles for a shape does so once."""
+
+    def __init__(self, runner: Runner, count: int) -> None:
+        self.runner, self.count, self.name = runner, count, runner.name
+
+    def __call__(self, pictures: np.ndarray) -> list[torch.Tensor]:
+        found: list[list[torch.Tensor]] = []
+        for start in range(0, len(pictures), self.count):
+            piece = pictures[start : start + self.count]
+            full = filled(piece, self.count)
+            found.append([one[: len(piece)] for one in self.runner(full)])
+        return [torch.cat(maps) for maps in zip(*found, strict=True)]
+
+
+def piece_of(shape: tuple[int, ...], device: str) -> int:
+    """How many pictures (batch, channels, height, width) go through a network together; all of them on a GPU.
+
+    >>> piece_of((8, 1, 240, 320), "cpu"), piece_of((8, 1, 1024, 1024), "cpu"), piece_of((8, 1, 64, 64), "cuda")
+    (3, 1, 8)
+    """
+    if device != "cpu":
+        return shape[0]
+    return int(np.clip(PIECE_PIXELS // (shape[-2] * shape[-1]), 1, PIECE_MOST))
+
+
+def filled(pictures: np.ndarray, count: int) -> np.ndarray:
+    """Pictures and as many empty ones as are missing from `count`."""
+    missing = count - len(pictures)
+    return np.concatenate([pictures, np.zeros((missing, *pictures.shape[1:]), pictures.dtype)]) if missing else pictures
+
+
 @dataclass
 class Trial:
     """What a runtime showed on the machine at hand.
 
     Attributes
     ----------
-    seconds : for a batch, the median of `TRIALS`; None where it was not used.
+    seconds : for the sample, the median of `TRIALS`; None where it was not used.
     away_px : the largest distance of a point from torch's.
     reason : why it was not used.
     """
@@ -110,7 +145,7 @@ class Trial:
     def __str__(self) -> str:
         if self.seconds is None:
             return f"{self.name}: not used, {self.reason}"
-        return f"{self.name}: {1000 * self.seconds:.0f} ms a batch, within {self.away_px or 0:.3f} px of torch"
+        return f"{self.name}: {1000 * self.seconds:.0f} ms a piece, within {self.away_px or 0:.3f} px of torch"
 
 
 @dataclass
