@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from ethomorph.core.landmarks import LandmarkSet, Specimen
 from ethomorph.core.units import millimetres
 from ethomorph.review.need import Need, Shapes, grade_of, needs_of_predictions
 from ethomorph.review.predictions import newest_predictions
-from ethomorph.review.source import MARKS, Refused, Source, checked_mark, text_or_none
+from ethomorph.review.source import MARKS, Refused, Source, checked_mark, file_version, text_or_none
 from ethomorph.review.store import Store
 from ethomorph.study.config import Study, TaskSection
 from ethomorph.study.run import Run
@@ -42,6 +41,7 @@ class LandmarkSource(Source):
     def __init__(self, study: Study, name: str, section: TaskSection, store: Store, run: Run | None = None) -> None:
         super().__init__(study, name, section, store)
         self.run = run
+        self.read_at = file_version(study.path(section.labels))
         task: Any = open_task(study, name)
         self.warnings += task.warnings
         labelled: LandmarkSet = task.landmarks
@@ -115,7 +115,7 @@ class LandmarkSource(Source):
         return {
             "item": item, "label": specimen.label, "group": self.groups.get(item), "part": self.parts.get(item),
             "width": size[1] if size else None, "height": size[0] if size else None,
-            "version": picture_version(specimen.image_path), "attributes": specimen.attributes,
+            "version": file_version(specimen.image_path), "attributes": specimen.attributes,
             "values": {f: {"value": v, "revision": r} for f, (v, r) in values.items()},
             "native": native, "ghost": self._ghost(item), "expected": self._expected(now.points),
             "need": self.need(item, now, held).as_dict(),
@@ -290,14 +290,6 @@ def checked_scale(value: Any) -> dict[str, Any] | None:
     if a is None or b is None or math.dist(a, b) < 1:
         raise Refused("the two points of a scale lie on each other", fix="set them further apart")
     return {"mm_per_px": mm / math.dist(a, b), "a": a, "b": b, "mm": mm}
-
-
-def picture_version(path: Path | None) -> int | None:
-    """A number that changes with the file; None where there is no picture."""
-    try:
-        return path.stat().st_mtime_ns // 1000 if path is not None else None
-    except OSError:
-        return None
 
 
 def _positive(value: Any, name: str) -> float:

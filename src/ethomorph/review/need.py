@@ -5,7 +5,7 @@ Amounts are comparable within a task: about 1 for something that should be looke
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -16,6 +16,10 @@ from ethomorph.shape.procrustes import similarity
 
 MOST = 4.0
 """No single reason counts more than this."""
+UNSEEN = 1.3
+"""Shapes that the prior did not learn from lie this much further off, however right they are."""
+RARE = 5e-4
+"""A landmark is suspicious where so small a share of specimens would have it so far from where the others put it."""
 
 
 @dataclass
@@ -55,8 +59,7 @@ class Shapes:
         need, mine = Need(), points[self.anatomy]
         if self.prior is None or np.isfinite(mine).all(axis=1).sum() < 4:
             return need
-        each, whole = self.prior.distances(mine[None])
-        ratio = max(np.nanmax(each[0] / self.prior.point_limit), whole[0] / self.prior.shape_limit)
+        ratio = float(_ratio(self.prior, mine[None])[0])
         if ratio > 1:
             flags, _ = self.prior.check(mine, names=self.names, pairs=self.pairs or None)
             need.add(ratio, *flags[:2])
@@ -103,10 +106,38 @@ def _prior(points: np.ndarray, seen: np.ndarray) -> Any:
     usable = seen.sum(axis=1) >= max(3, 0.8 * seen.shape[1])
     if usable.sum() < 8 or not seen[usable].any(axis=0).all():
         return None
+    shapes = points[usable]
     try:
-        return ShapePrior.fit(points[usable])
+        prior = _stricter(ShapePrior.fit(shapes), shapes)
+        fine = _ratio(prior, shapes) <= 1
+        if fine.all() or fine.sum() < max(8, 0.7 * len(shapes)):
+            return prior
+        kept = _stricter(ShapePrior.fit(shapes[fine]), shapes[fine])  # what is wrong must not teach what is right
+        return replace(kept, point_limit=UNSEEN * kept.point_limit, shape_limit=UNSEEN * kept.shape_limit)
     except LabelError:
         return None
+
+
+def _ratio(prior: Any, points: np.ndarray) -> np.ndarray:
+    """(n,): how far each shape, or its worst landmark, is beyond the prior's limits; 1 is at the limit."""
+    each, whole = prior.distances(points)
+    worst: np.ndarray = np.fmax(np.nanmax(each / prior.point_limit, axis=1, initial=0), whole / prior.shape_limit)
+    return worst
+
+
+def _stricter(prior: Any, points: np.ndarray) -> Any:
+    """The prior with limits by medians alone.
+
+    Its own limits leave room for the worst of the training shapes, so that a good prediction is not called wrong. Here
+    those shapes are the ones on trial: an outlier among them must not move the limit that it is judged by.
+    """
+    each, whole = prior.distances(points)
+    rayleigh = np.nanmedian(each, axis=0) / np.sqrt(2 * np.log(2))
+    pooled = np.nanmedian(each) / np.sqrt(2 * np.log(2))
+    limit = np.maximum(rayleigh, 0.7 * pooled) * np.sqrt(-2 * np.log(RARE))
+    middle = float(np.median(whole))
+    spread = 1.4826 * float(np.median(np.abs(whole - middle)))
+    return replace(prior, point_limit=limit, shape_limit=np.array(max(middle + 4 * spread, 1.3 * middle)))
 
 
 def _apart(landmarks: LandmarkSet, names: list[str], ghosts: dict[str, Specimen]) -> dict[str, float]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ethomorph.core.errors import InputError
@@ -89,3 +90,11 @@ def checked_mark(field: str, value: Any, grades: list[str]) -> Any:
 def text_or_none(row: Mapping[str, tuple[Any, int]], field: str, native: str | None = None) -> str | None:
     """The stored mark of an item, else what the file says."""
     return row[field][0] if field in row else native
+
+
+def file_version(path: Path | None) -> int | None:
+    """A number that changes with the file; None where there is none."""
+    try:
+        return path.stat().st_mtime_ns // 1000 if path is not None else None
+    except OSError:
+        return None

@@ -21,7 +21,7 @@ from ethomorph.core.files import write_text
 from ethomorph.core.landmarks import LandmarkSet
 from ethomorph.formats.registry import FORMATS, detect_format, format_named, read_landmarks, write_landmarks
 from ethomorph.review.need import grade_of
-from ethomorph.review.source import text_or_none
+from ethomorph.review.source import file_version, text_or_none
 
 if TYPE_CHECKING:
     from ethomorph.review.landmarks import LandmarkSource
@@ -52,7 +52,7 @@ def write_back(source: LandmarkSource) -> Written:
     landmarks = corrected_set(source)
     if source.section.names:
         landmarks = landmarks.renamed(read_landmarks(labels, gaps=source.section.gaps).names)
-    refuse_lost_points(source, labels)
+    refuse_changed_file(source, labels)
     written.copies.append(_keep_copy(source, labels))
     written.notes += write_landmarks(landmarks, labels, format=chosen.name)
     written.files.append(_shown(source, labels))
@@ -109,14 +109,12 @@ def grades_table(source: LandmarkSource) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["filename", "grade", "id", "note"]).drop_duplicates("filename")
 
 
-def refuse_lost_points(source: LandmarkSource, labels: Path) -> None:
-    """Raise InputError where the label file holds more specimens than were read, so that none is lost by writing."""
-    present = len(read_landmarks(labels, gaps="missing"))
-    if present > source.labelled:
+def refuse_changed_file(source: LandmarkSource, labels: Path) -> None:
+    """Raise InputError where the label file is not the one that was read, so that nothing in it is lost by writing."""
+    if file_version(labels) != source.read_at:
         raise InputError(
-            f"holds {present} specimens, of which {source.labelled} are open", place=labels,
-            fix="use Export, or start the page again",
-        )  # fmt: skip
+            "was changed by another program since it was opened", place=labels, fix="look at it and repeat"
+        )
 
 
 def _write_grades(source: LandmarkSource, written: Written) -> None:

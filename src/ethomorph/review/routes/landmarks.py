@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
 from ethomorph.formats.registry import FORMATS
 from ethomorph.review.landmarks import LandmarkSource
@@ -14,6 +17,7 @@ from ethomorph.review.predictions import newest_run, predictions_file
 from ethomorph.review.routes.access import Annotates, Desk, Looks, Manages
 from ethomorph.review.routes.edits import ItemName, TaskName
 from ethomorph.review.source import Refused
+from ethomorph.review.uploads import take_in
 from ethomorph.review.write_back import export, write_back
 
 router = APIRouter(prefix="/api/studies/{study}/tasks/{task}")
@@ -62,8 +66,10 @@ def download(task: TaskName, desk: Looks, format: Annotated[str, Query(max_lengt
 @router.post("/write-back")
 def write(task: TaskName, desk: Manages) -> WriteBackShown:
     """Replace the study's own label and grade files by the corrected ones; copies of them are kept."""
-    written = write_back(landmarks_of(desk, task))
-    desk.opened.close(task)
+    try:
+        written = write_back(landmarks_of(desk, task))
+    finally:
+        desk.opened.close(task)
     desk.server.events.tell(desk.opened.slug, "written", task=task, person=desk.visitor.name, files=written.files)
     return WriteBackShown(files=written.files, copies=written.copies, notes=written.notes)
 
@@ -81,6 +87,25 @@ def predict(task: TaskName, desk: Annotates) -> JobShown:
         desk.opened, f"predict {task}", ["predict", str(run.folder), images, "--out", str(out)],
         done=lambda: desk.opened.close(task),
     )  # fmt: skip
+
+
+@router.post("/uploads")
+async def upload(
+    task: TaskName, name: Annotated[str, Query(min_length=1, max_length=300)], request: Request, desk: Manages
+) -> list[str]:
+    """Add a picture, or a zip of pictures, to the task's images; the body is the file itself."""
+    source = await run_in_threadpool(landmarks_of, desk, task)
+    if source.section.images is None:
+        raise Refused("this task has no folder of images", fix="add `images` to study.toml")
+    with tempfile.NamedTemporaryFile(prefix="ethomorph-") as spool:
+        async for chunk in request.stream():
+            await run_in_threadpool(spool.write, chunk)
+        spool.flush()
+        folder = source.study.path(source.section.images)
+        names = await run_in_threadpool(take_in, Path(spool.name), name, folder)
+    desk.opened.close(task)
+    desk.server.events.tell(desk.opened.slug, "written", task=task, person=desk.visitor.name, files=names[:20])
+    return names
 
 
 def landmarks_of(desk: Desk, task: str) -> LandmarkSource:
