@@ -38,7 +38,7 @@ def test_it_leaves_a_readable_plan_and_no_prepared_volumes(fitted):
 
     model, folder = fitted
     plan = tomllib.loads((folder / "plan.toml").read_text())
-    assert plan["steps"] == 100 and plan["mirror_axes"] == [0, 1, 2] and plan["because"]
+    assert plan["steps"] == 100 and plan["mirror_axes"] == [2] and plan["because"]
     assert set(plan["thresholds"]) == {"thing", "rise", "border", "smallest_mm3"}
     assert not (folder / "prepared").exists()
     assert (folder / "health.json").is_file() and (folder / "history.csv").is_file()

@@ -43,9 +43,30 @@ def test_turned_patches_sample_where_the_matrix_says():
     assert np.allclose(patch, points @ [100, 10, 1], atol=0.05)
 
 
-def test_outside_is_air_and_background():
-    patch = cut(ramp_volume(), np.array([-20.0, 5, 5]), np.eye(3), (8, 8, 8))
+def test_mirrored_patches_keep_whole_voxels():
+    volume = ramp_volume()
+    patch = cut(volume, np.array([9.6, 9.4, 9.5]), np.diag([1.0, -1, 1]), (8, 8, 8))
+    for name, array in volume.arrays.items():
+        assert np.array_equal(patch[name].numpy(), array[6:14, 6:14, 6:14][:, ::-1]), name
+
+
+def test_classes_of_turned_patches_are_those_with_the_larger_share():
+    """A plane at 45 degrees to the voxels: nearest voxels would leave steps on either side of it."""
+    z, y, _ = np.meshgrid(*map(np.arange, (24, 24, 24)), indexing="ij")
+    classes = (z + y >= 24).astype(np.uint8) * 3
+    volume = Prepared("p", ramp_volume((24, 24, 24)).arrays | {"classes": classes}, {})
+    turn = np.array([[np.sqrt(0.5), np.sqrt(0.5), 0], [-np.sqrt(0.5), np.sqrt(0.5), 0], [0, 0, 1]])
+    found = cut(volume, np.array([11.5] * 3), turn, (8, 8, 8))["classes"].numpy()
+    assert set(np.unique(found)) == {0, 3}
+    assert all(len(np.unique(plane)) == 1 for plane in np.moveaxis(found, 1, 0))  # flat across the second axis
+
+
+@pytest.mark.parametrize("matrix", [np.eye(3), np.diag([1.0, 1, -1]), 1.1 * np.eye(3)])
+def test_outside_is_air_and_background(matrix):
+    patch = cut(ramp_volume(), np.array([-20.0, 5, 5]), matrix, (8, 8, 8))
     assert (patch["image"] == -1).all() and (patch["classes"] == 0).all()
+    edge = cut(ramp_volume(), np.array([19.0, 11, 12]), matrix, (8, 8, 8))
+    assert (edge["image"].numpy()[-1] == -1).all() and (edge["classes"].numpy()[0] == 1).all()
 
 
 def test_distance_and_border_targets():

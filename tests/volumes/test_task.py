@@ -1,6 +1,7 @@
 """A study of volumes from the command line: new, audit, split, train, predict, score, report."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -97,6 +98,33 @@ def test_audit_finds_copies_and_pieces(tmp_path, head_cases, classes):
     found = {f.rule: f for f in audit_volumes([head_cases[0], broken], classes)}
     assert found["copies"].severity == "sick" and "head_0000, b" in found["copies"].evidence
     assert "b (" in found["things_in_pieces"].evidence
+
+
+def test_damaged_volumes_end_predict_and_train_in_one_line(study, tmp_path, capfd):
+    good = (study / "data/images/head_0000.nrrd").read_bytes()
+    head, data = good.split(b"\n\n", 1)
+    damage = {
+        "cut": good[:-500],
+        "sizes": head.replace(b"sizes: ", b"sizes: 9") + b"\n\n" + data,
+        "spacing": b"\n".join(x for x in head.split(b"\n") if b"space directions" not in x) + b"\n\n" + data,
+    }
+    for name, content in damage.items():
+        path = tmp_path / f"{name}.nrrd"
+        path.write_bytes(content)
+        code = execute(["predict", str(study / "s"), str(path), "--out", str(tmp_path / "out.seg.nrrd"), "--quiet"])
+        told = capfd.readouterr().err.strip()
+        assert code == 2 and len(told.splitlines()) == 1 and path.name in told, (name, told)
+    assert not (tmp_path / "out.seg.nrrd").exists()
+    for part in ("images", "labels"):
+        shutil.copytree(study / "data" / part, tmp_path / part)
+    (tmp_path / "images/head_0002.nrrd").write_bytes(damage["cut"])
+    assert execute(["new", str(tmp_path / "s"), "--kind", "segmentation", "--labels", str(tmp_path / "labels"),
+                    "--images", str(tmp_path / "images")]) == 0  # fmt: skip
+    capfd.readouterr()
+    assert execute(["train", str(tmp_path / "s"), "--quiet"]) == 2
+    told = capfd.readouterr().err.strip()
+    assert len(told.splitlines()) == 1 and "head_0002.nrrd" in told
+    assert not list((tmp_path / "s").glob("runs/*/*/model"))
 
 
 @pytest.mark.parametrize(

@@ -240,7 +240,7 @@ def cut_straight(
     for name in ARRAYS:
         out = np.full(patch, -1.0 if name == "image" else 0.0, np.float32)
         out[target] = volume.arrays[name][source]
-        made[name] = torch.from_numpy(np.ascontiguousarray(np.flip(out, axes)))
+        made[name] = torch.from_numpy(np.ascontiguousarray(np.flip(out, tuple(axes))))
     return made
 
 
