@@ -201,3 +201,14 @@ def test_one_animal_cannot_be_split_by_animal(frames, tmp_path):
     (tmp_path / "study.toml").write_text(text)
     with pytest.raises(SplitError, match="set \\[split\\] by = 'block'"):
         open_task(Study(tmp_path))
+
+
+def test_classes_that_live_in_one_group_are_told_with_their_score():
+    from ethomorph.behavior.evaluate import few_groups_told
+
+    truth, groups = np.array([0, 0, 0, 0, 1, 1]), np.array(list("abcddd"))
+    (said,) = few_groups_told(truth, np.array([0, 0, 0, 0, 0, 0]), groups, ["dig", "spawn"])
+    assert "1 of 2 classes live in fewer than 3 groups (spawn (1))" in said
+    assert "mean F1 is 0.00, that of the other classes 0.80" in said
+    assert few_groups_told(truth, truth, np.array(list("abcabc")), ["dig", "spawn"])
+    assert few_groups_told(np.array([0, 1] * 3), np.array([0, 1] * 3), np.array(list("aabbcc")), ["x", "y"]) == []

@@ -222,7 +222,7 @@ def few_groups_told(truth: np.ndarray, predicted: np.ndarray, groups: np.ndarray
         return []
     f1 = class_scores(confusion(truth, predicted, count))["f1"]
     named = ", ".join(f"{classes[code]} ({shown_by[code]})" for code in few)
-    beside = f", that of the other {len(enough)} {f1[enough].mean():.2f}" if len(enough) else ""
+    beside = f", that of the other classes {f1[enough].mean():.2f}" if len(enough) else ""
     return [
         f"{len(few)} of {count} classes live in fewer than {FEW_GROUPS} groups ({named}): on folds of whole groups "
         f"their mean F1 is {f1[few].mean():.2f}{beside}. A split that cuts groups would score them by the look of the "
