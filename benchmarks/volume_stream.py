@@ -55,7 +55,8 @@ def a_plan(model: Any) -> Any:
     """The trained model's plan at this stack's resolution, so that nothing is resampled."""
     from dataclasses import replace
 
-    return replace(model.model_.plan_, spacing=(SPACING,) * 3)
+    size = (SPACING,) * 3
+    return replace(model.model_.plan_, spacing=size, finest=size, coarsest=size)
 
 
 def child(method: str, stack: Path, model_folder: Path, start: int, planes: int, out: Path) -> dict[str, Any]:
@@ -73,14 +74,16 @@ def child(method: str, stack: Path, model_folder: Path, start: int, planes: int,
     began = time.perf_counter()
     result: dict[str, Any] = {"method": method, "planes": planes}
     with tempfile.TemporaryDirectory() as scratch:
-        if method == "ours":
-            from ethomorph.volumes.stream import predicted_bytes, stream
+        if method == "ours" and whole:
+            model.model_.plan_ = plan
+            result["predicted_mib"] = model.model_.predicted_bytes(image) / 2**20
+            labels = model.model_.predict_image(image, scratch=Path(scratch))
+            result |= {"notes": labels.notes, "segments": len(labels.segments)}
+        elif method == "ours":
+            from ethomorph.volumes.stream import stream
 
-            result["predicted_mib"] = predicted_bytes(array.shape, plan, classes=4, things=True) / 2**20
             found = stream(image, model.model_._network, plan, classes=4, things=[2], scratch=Path(scratch))
-            result |= {"tiles": found.tiles, "skipped": found.skipped}
-            if not whole:
-                np.save(out, found.classes.whole())
+            np.save(out, found.classes.whole())
         else:
             from monai.inferers import sliding_window_inference
 
@@ -140,7 +143,7 @@ def main() -> None:
     held = 4 * 6 * np.prod(SHAPE, dtype=float) / 2**20
     some = f"{PLANES} of its planes"
     claims = [
-        Claim("1616 x 534 x 701 uint16 with six outputs: peak memory of the whole process",
+        Claim("1616 x 534 x 701 uint16 with six outputs, teeth decoded: peak memory of the whole process",
               f"{whole['peak_mib']:.0f} MiB", f"MONAI's outputs alone would be {held:.0f} MiB", goal="under 2048 MiB",
               met=whole["peak_mib"] < 2048),
         Claim("the same: predicted before the start", f"{whole['predicted_mib']:.0f} MiB",

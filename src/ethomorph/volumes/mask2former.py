@@ -18,7 +18,7 @@ import numpy as np
 
 from ethomorph.core.errors import FormatError, InputError, MissingPart
 from ethomorph.core.model_files import damage_named, read_arrays, read_facts, write_arrays, write_facts
-from ethomorph.core.resample import resample_labels
+from ethomorph.core.resample import resample_shapes
 from ethomorph.core.volume import LabelVolume, ScalarVolume
 from ethomorph.volumes.classes import ClassMap
 from ethomorph.volumes.data import Case
@@ -179,7 +179,7 @@ class Mask2FormerSegmenter:
         array = np.moveaxis(np.where(instances > 0, of_thing[instances], of_class[classes]), 0, axis)
         array = np.ascontiguousarray(array)
         if grid is not image.grid:
-            array = resample_labels(array, grid, image.grid)
+            array = resample_shapes(array, grid, image.grid)
         notes = (f"{len(found)} slices across {self.settings.axis}",)
         return LabelVolume(array[None], image.grid, tuple(segments), image.grid, image.source, notes)
 

@@ -14,7 +14,7 @@ import numpy as np
 from ethomorph.core.errors import LabelError
 from ethomorph.core.grid import Grid
 from ethomorph.core.model_files import damage_named, read_arrays, read_facts, write_arrays, write_facts
-from ethomorph.core.resample import resample_labels
+from ethomorph.core.resample import resample_labels, resample_shapes
 from ethomorph.core.volume import LabelVolume, ScalarVolume
 from ethomorph.volumes.classes import ClassMap
 from ethomorph.volumes.data import Case
@@ -276,15 +276,15 @@ def labelled(
             source = part
         else:
             ends = outputs.grid.to_index(part.corners)[:, 2]
-            low = min(max(0, int(np.floor(ends.min())) - 1), outputs.grid.shape[0] - 1)
-            high = max(low + 1, min(outputs.grid.shape[0], int(np.ceil(ends.max())) + 2))
+            low = min(max(0, int(np.floor(ends.min())) - 2), outputs.grid.shape[0] - 1)
+            high = max(low + 1, min(outputs.grid.shape[0], int(np.ceil(ends.max())) + 3))
             rows = (slice(low, high), slice(None), slice(None))
             source = outputs.grid.cropped(rows)
         array = of_class[outputs.classes.read(rows)]
         if instances is not None:
             ids = instances.read(rows)
             array = np.where(ids > 0, of_thing[ids], array)
-        out.write_planes(span.start, array if source is part else resample_labels(array, source, part))
+        out.write_planes(span.start, array if source is part else resample_shapes(array, source, part))
     whole = out.whole()
     return whole, segments
 
