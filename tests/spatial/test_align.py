@@ -287,6 +287,7 @@ def test_the_verb(tmp_path, head, template):
                 str(tmp_path / "skull.nrrd"),
                 "--transform",
                 str(out / "to_head.tfm"),
+                "--check",
                 "--out",
                 str(tmp_path / "again"),
             ]
@@ -294,6 +295,7 @@ def test_the_verb(tmp_path, head, template):
         == 0
     )
     again = json.loads((tmp_path / "again" / "align.json").read_text())
+    assert again["test"]["points_there_and_back"]["value"] < 1e-6 and "right" not in again["test"]
     assert np.allclose(again["matrix_lps"], matrix, atol=1e-9)
     assert execute(["align", str(tmp_path / "skull.nrrd"), "--out", str(tmp_path / "no")]) == 2
     refused = json.loads((tmp_path / "no" / "align.json").read_text())

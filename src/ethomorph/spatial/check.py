@@ -63,6 +63,7 @@ def check_alignment(
 
     Parameters
     ----------
+    poses : how many; 0 asks only what the alignment of the scan as it lies tells.
     targets : (n, 3) LPS mm, landmarks held out of every fit.
     landmarks : landmarks that the method may use; they are turned with the scan.
     find : aligns ``(image, labels=, landmarks=)`` instead of `find_alignment` with these options; linearly.
@@ -99,7 +100,7 @@ def check_alignment(
                 worst = (still, back_image(back, placed, grid))
         if tell is not None:
             tell(number + 1)
-    metrics = summary(rows, targets) | round_trips(transform, image.grid, labels, rng)
+    metrics = (summary(rows, targets) if poses else {}) | round_trips(transform, image.grid, labels, rng)
     return Check(rows, metrics, worst)
 
 

@@ -109,6 +109,9 @@ def align(
                 from ethomorph.workflow.align_image import finder
 
                 options = {"find": finder(laid_on)}
+            elif transforms:
+                # given, not found: there is nothing to be found again in other poses
+                options, poses = {"find": lambda *_, **__: found}, 0
             record["test"] = _test(
                 image, out, labels=labels, landmarks=marks, poses=poses, targets=targets, seed=seed, options=options
             )
