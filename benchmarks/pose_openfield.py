@@ -53,14 +53,14 @@ TRAIN = (
     "import json, resource, sys; from pathlib import Path; from ethomorph.workflow.train import train; "
     "from ethomorph.study.run import Run; import ethomorph.cli.app; "
     "resume = Path(sys.argv[1], 'runs', 'mouse', 'best', 'config.toml').is_file(); "
-    "train(sys.argv[1], run='best', resume=resume, progress=False); "
+    "train(sys.argv[1], run='best', resume=resume, max_minutes=float(sys.argv[2]), progress=False); "
     "used = resource.getrusage(resource.RUSAGE_SELF); "
     "print(json.dumps({'cpu_minutes': (used.ru_utime + used.ru_stime) / 60, 'memory_mb': used.ru_maxrss / 1024}))"
 )
 
 
-def best(work: Path, epochs: int) -> dict[str, Any]:
-    """Train by the study's verbs and score the test part; a run that was stopped goes on. Frames and their errors."""
+def best(work: Path, epochs: int, minutes: float) -> dict[str, Any]:
+    """Train for so many minutes at most by the study's verb and score the test part; a run that was stopped goes on."""
     study = work / "openfield"
     if not (study / "study.toml").is_file():
         study.mkdir(parents=True)
@@ -70,11 +70,14 @@ def best(work: Path, epochs: int) -> dict[str, Any]:
     run = study / "runs" / "mouse" / "best"
     if not (run / "scores.json").is_file():
         before = json.loads(spent.read_text()) if spent.is_file() else {"cpu_minutes": 0.0}
-        done = subprocess.run([sys.executable, "-c", TRAIN, str(study)], check=True, capture_output=True, text=True)
+        command = [sys.executable, "-c", TRAIN, str(study), str(minutes)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
         now = json.loads(done.stdout.splitlines()[-1])
         spent.write_text(json.dumps(now | {"cpu_minutes": before["cpu_minutes"] + now["cpu_minutes"]}))
     scores = json.loads((run / "scores.json").read_text(encoding="utf-8"))
-    return {"scores": scores, "errors_px": node_errors(run)} | json.loads(spent.read_text())
+    evidence = json.loads((run / "evidence.json").read_text(encoding="utf-8"))
+    told = {"scores": scores, "errors_px": node_errors(run), "stop": evidence["stop_reason"]}
+    return told | {"epochs": len(evidence["epochs"])} | json.loads(spent.read_text())
 
 
 def node_errors(run: Path) -> list[list[float | None]]:
@@ -229,13 +232,14 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--part", choices=("best", "peer", "write"), default="write")
     parser.add_argument("--epochs", type=int, default=40, help="of 50 steps, for the best settings")
+    parser.add_argument("--minutes", type=float, default=60, help="at most, by the wall, for the best settings")
     parser.add_argument("--steps", type=int, default=100, help="for the short comparison")
     given = parser.parse_args()
     work = given.work.resolve()
     work.mkdir(parents=True, exist_ok=True)
     watch = Stopwatch()
     if given.part == "best":
-        (work / "best.json").write_text(json.dumps(best(work, given.epochs)))
+        (work / "best.json").write_text(json.dumps(best(work, given.epochs, given.minutes)))
     elif given.part == "peer":
         (work / "peer.json").write_text(json.dumps(peer(work, given.steps)))
     parts = {
