@@ -114,9 +114,7 @@ def claims_of(accuracy: dict[str, dict[str, list[float]]]) -> list[Claim]:
         Claim(
             f"Balanced accuracy of pairs, pairwise method in-sample, puma and tiger, {share}: forest imputation",
             shown(fit["forest"]),
-            f"published, five species, missForest: {shown(PUBLISHED['forest'])}; rows dropped: {dropped}",
-            goal="as published or above",
-            met=all(a >= b for a, b in zip(fit["forest"], PUBLISHED["forest"], strict=True)),
+            f"published, five other species, missForest: {shown(PUBLISHED['forest'])}; rows dropped: {dropped}",
         ),
         Claim(
             "The same with means filled in", shown(fit["mean"]), f"published, five species: {shown(PUBLISHED['mean'])}"
@@ -124,6 +122,8 @@ def claims_of(accuracy: dict[str, dict[str, list[float]]]) -> list[Claim]:
         Claim(
             f"Balanced accuracy of pairs, plda, half of the animals held out, {share}: forest imputation",
             shown(plda["forest"]),
-            f"means filled in: {shown(plda['mean'])}",
+            f"means filled in: {shown(plda['mean'])}; published, pairwise, in-sample: {shown(PUBLISHED['forest'])}",
+            goal="as published or above",
+            met=all(a >= b for a, b in zip(plda["forest"], PUBLISHED["forest"], strict=True)),
         ),
     ]
