@@ -114,7 +114,7 @@ def claims_of(accuracy: dict[str, dict[str, list[float]]]) -> list[Claim]:
         Claim(
             f"Balanced accuracy of pairs, pairwise method in-sample, puma and tiger, {share}: forest imputation",
             shown(fit["forest"]),
-            f"published, five other species, missForest: {shown(PUBLISHED['forest'])}; rows dropped: {dropped}",
+            f"published, mean of five species, missForest: {shown(PUBLISHED['forest'])}; rows dropped: {dropped}",
         ),
         Claim(
             "The same with means filled in", shown(fit["mean"]), f"published, five species: {shown(PUBLISHED['mean'])}"
