@@ -73,6 +73,31 @@ def test_poses_round_trip(tmp_path, toys, suffix):
     assert found.frames.tolist() == [i for i in range(8) if i != 5 for _ in range(2)]
 
 
+def test_poses_go_out_as_nwb_a_row_a_frame(tmp_path, toys):
+    pytest.importorskip("ndx_pose")
+    from pynwb import NWBHDF5IO
+
+    points = toys.paths(2, 8)
+    points[3, 0, 1] = np.nan
+    labels = toys.labels_of(points, str(tmp_path / "toy.mp4"))
+    labels.labeled_frames[5].instances.clear()
+    notes = write_poses(labels, tmp_path / "a.nwb")
+    assert any("frame numbers" in note for note in notes)
+    with NWBHDF5IO(str(tmp_path / "a.nwb"), "r", load_namespaces=True) as io:
+        module = io.read().processing["SLEAP_VIDEO_000_toy"]
+        first = module["track0"]
+        assert list(first.skeleton.nodes) == ["head", "middle", "tail"] and first.description == "animal 1"
+        data = np.stack([first[name].data[:] for name in first.skeleton.nodes], 1)
+        assert first["head"].confidence[:].tolist() == [1, 1, 1, 1, 1, 0, 1, 1]
+    expected = points[:, 0].copy()
+    expected[5] = np.nan
+    assert np.allclose(data, expected, equal_nan=True, atol=1e-3)
+    found, names = table(tmp_path / "a.nwb")
+    assert len(names) == 2 and np.allclose(
+        found.points, np.delete(points, 5, axis=0).reshape(-1, 3, 2), equal_nan=True, atol=1e-3
+    )
+
+
 def test_instances_without_tracks_are_numbered_and_that_is_said(tmp_path, toys):
     labels = toys.labels_of(toys.paths(2, 4))
     for frame in labels.labeled_frames:

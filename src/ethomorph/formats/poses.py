@@ -395,6 +395,14 @@ def _cells(instance: sleap_io.Instance | None, nodes: int, scored: bool) -> list
     return cells
 
 
+def write_neurodata(labels: sleap_io.Labels, path: Path) -> list[str]:
+    """An NWB file with ndx-pose, a row a frame, empty ones too."""
+    from ethomorph.formats.nwb_poses import write_nwb
+
+    tracked, notes = with_tracks(labels)
+    return [*notes, *write_nwb(tracked, path)]
+
+
 def _by_saver(function: str, what: str) -> Callable[[Any, Path], list[str]]:
     def write(labels: sleap_io.Labels, path: Path) -> list[str]:
         import sleap_io
@@ -412,7 +420,7 @@ def _by_saver(function: str, what: str) -> Callable[[Any, Path], list[str]]:
 WRITERS: dict[str, Callable[[Any, Path], list[str]]] = {
     ".pkg.slp": write_package,
     ".slp": write_slp,
-    ".nwb": _by_saver("save_nwb", "NWB"),
+    ".nwb": write_neurodata,
     ".json": _by_saver("save_coco", "COCO"),
     ".csv": write_table,
     ".h5": write_analysis,
