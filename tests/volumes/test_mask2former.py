@@ -168,7 +168,7 @@ def test_a_small_network_from_scratch_learns_and_is_saved(tmp_path):
     same.fit([case], progress=False)
 
 
-@pytest.mark.parametrize("bad", [{"axis": "w"}, {"crop": 50}, {"cropp": 64}])
+@pytest.mark.parametrize("bad", [{"axis": "w"}, {"crop": 50}, {"cropp": 64}, {"magnify": 0}])
 def test_settings_that_make_no_sense_are_refused(bad):
     with pytest.raises(InputError):
         VolumeSegmenter(method="mask2former", classes=CLASSES, settings=bad)

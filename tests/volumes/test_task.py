@@ -71,8 +71,12 @@ def test_predict_writes_one_file_or_a_folder(study, tmp_path, capfd):
 
 
 def test_score_again_and_on_other_volumes(study, capfd):
-    assert execute(["score", str(study / "s"), "--quiet", "--json"]) == 0
+    before = json.loads((study / "s/runs/teeth/r/scores.json").read_text())
     capfd.readouterr()
+    assert execute(["score", str(study / "s"), "--quiet", "--json"]) == 0
+    again = json.loads(capfd.readouterr().out)
+    # a run's copy of the settings lists classes in another order, which must not number them anew
+    assert again["metrics"] == before["metrics"] and again["baselines"] == before["baselines"]
     code = execute(["score", str(study / "s"), "--labels", str(study / "data/labels"), "--images",
                     str(study / "data/images"), "--quiet", "--json"])  # fmt: skip
     assert code == 0

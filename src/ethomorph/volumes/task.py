@@ -63,7 +63,9 @@ class VolumeTask(Task):
         self.inputs += [file for case in self.cases for file in case.files]
         names = {case.name: segment_names(case.labels) for case in self.cases if isinstance(case.labels, Path)}
         if self.section.classes:
-            self.classes = ClassMap.of(dict(self.section.classes), place=f"{self.study.file}: task.{self.name}")
+            # by name: a run's copy of the settings may list them in another order, and a resumed run numbers them again
+            table = dict(sorted(self.section.classes.items()))
+            self.classes = ClassMap.of(table, place=f"{self.study.file}: task.{self.name}")
         else:
             self.classes = ClassMap.each_name(dict.fromkeys(n for found in names.values() for n in found))
             if not self.classes.classes:
