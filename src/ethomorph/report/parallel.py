@@ -11,6 +11,7 @@ import pandas as pd
 from ethomorph.report.style import figure, save
 
 MOST_TICKS = 6
+TICK_GAP = 0.08  # of the axis: nearer labels would touch
 SICK, PRUNED = "#d1495b", "#c4ccd4"
 
 
@@ -98,8 +99,9 @@ class Axis:
             return [(self.place(name), name) for name in self.names]
         if self.high == self.low:
             return [(0.5, f"{10**self.low if self.log else self.low:.3g}")]
-        if self.whole and self.few:
-            return [(self.place(one), f"{one:.0f}") for one in self.few]
+        places = [self.place(one) for one in self.few]
+        if self.few and np.diff(places).min() > TICK_GAP:
+            return [(place, f"{one:.3g}") for place, one in zip(places, self.few, strict=True)]
         if self.log and self.high - self.low > 2:
             decades = range(int(np.ceil(self.low)), int(np.floor(self.high)) + 1)
             return [
