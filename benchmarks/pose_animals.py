@@ -1,8 +1,8 @@
 """Several animals from pixels to identities: two real flies, five simulated fish never seen before, a long video.
 
-``python -m benchmarks.pose_animals --work DIR --part flies_top_down|flies_bottom_up|fish|long|thin``: each part by itself,
-resumable; ``--part write`` collects what is there. Everything runs through the study's verbs on one thread. The flies'
-clip is split by time: trained on the first 60 %, tested on the last 20 %, once.
+``python -m benchmarks.pose_animals --work DIR --part flies_top_down|flies_bottom_up|fish|long|thin``: each part by
+itself, resumable; ``--part write`` collects what is there. Everything runs through the study's verbs on one thread. The
+flies' clip is split by time: trained on the first 60 %, tested on the last 20 %, once.
 """
 
 from __future__ import annotations
@@ -314,8 +314,8 @@ def claims_of(parts: dict[str, Any]) -> list[Claim]:
         heights = {loss: [row["highest"] for row in part[loss]] for loss in ("auto", "mse")}
         claims.append(
             Claim(
-                f"Thin targets (sigma 2.5 px at stride 2, 192 x 192 px), {part['steps']} steps from scratch, three seeds: "
-                "frames with the animal found, highest confidence",
+                f"Thin targets (sigma 2.5 px at stride 2, 192 x 192 px), {part['steps']} steps from scratch, three "
+                "seeds: frames with the animal found, highest confidence",
                 ", ".join(f"{row['found']:.0%} ({row['highest']:.2f})" for row in part["auto"]),
                 "mean squared error: " + ", ".join(f"{row['found']:.0%} ({row['highest']:.2f})" for row in part["mse"]),
                 goal="no seed collapses", met=min(heights["auto"]) > 0.2,

@@ -108,7 +108,7 @@ RUNS = {
         {"learning_rate": 1e-8, "patience": 10, "warm_up": 0}, "update_size", "too low", "multiply the learning rate",
     ),
     "tiny rate, stopped early": (
-        {"learning_rate": 1e-7, "patience": 3, "warm_up": 0, "min_delta": 1e-3}, "unlearned", "early stopping", "patience",
+        {"learning_rate": 1e-7, "patience": 3, "warm_up": 0}, "unlearned", "early stopping", "patience",
     ),
     "huge rate": ({"learning_rate": 3.0}, "", "too high", "learning rate"),
 }  # fmt: skip
