@@ -14,8 +14,9 @@ import { SignIn } from "./parts/SignIn";
 import { dialog, openTask, place, session, signIn, study, task, toast } from "./state";
 import { startTheme } from "./theme";
 import type { Session } from "./types";
+import { VideoDesk } from "./video/Desk";
 
-const DESKS: Record<string, () => any> = { landmarks: LandmarkDesk };
+const DESKS: Record<string, () => any> = { landmarks: LandmarkDesk, pose: VideoDesk, behavior: VideoDesk };
 
 function App() {
   if (signIn.value && !session.value) return <SignIn />;

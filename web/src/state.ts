@@ -1,5 +1,5 @@
 // What the whole page shares: who is signed in, which study and task is open, and its queue.
-import { computed, signal } from "@preact/signals";
+import { batch, computed, signal } from "@preact/signals";
 import { Problem, get } from "./api";
 import type { Queue, QueueRow, Session, StudyShown, TaskShown } from "./types";
 
@@ -80,11 +80,13 @@ export function patchRow(name: string, change: Partial<QueueRow>): void {
 }
 
 export function openTask(inStudy: StudyShown, chosen: TaskShown): void {
-  study.value = inStudy;
-  task.value = chosen;
-  queue.value = null;
-  item.value = null;
-  filter.value = { text: "", show: "all", grade: "" };
+  batch(() => {
+    study.value = inStudy;
+    task.value = chosen;
+    queue.value = null;
+    item.value = null;
+    filter.value = { text: "", show: "all", grade: "" };
+  });
   loadQueue()
     .then(() => {
       const wanted = place().get("item");

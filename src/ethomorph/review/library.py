@@ -20,6 +20,9 @@ from ethomorph.study.run import Run
 
 SOURCES = {
     "landmarks": ("ethomorph.review.landmarks", "LandmarkSource"),
+    "pose": ("ethomorph.review.poses", "PoseSource"),
+    "behavior": ("ethomorph.review.behavior", "BehaviorSource"),
+    "segmentation": ("ethomorph.review.volumes", "VolumeSource"),
 }
 """Where each kind's source is."""
 

@@ -21,7 +21,7 @@ from ethomorph.core.files import write_text
 from ethomorph.core.landmarks import LandmarkSet
 from ethomorph.formats.registry import FORMATS, detect_format, format_named, read_landmarks, write_landmarks
 from ethomorph.review.need import grade_of
-from ethomorph.review.source import file_version, text_or_none
+from ethomorph.review.source import Source, file_version, text_or_none
 
 if TYPE_CHECKING:
     from ethomorph.review.landmarks import LandmarkSource
@@ -53,7 +53,7 @@ def write_back(source: LandmarkSource) -> Written:
     if source.section.names:
         landmarks = landmarks.renamed(read_landmarks(labels, gaps=source.section.gaps).names)
     refuse_changed_file(source, labels)
-    written.copies.append(_keep_copy(source, labels))
+    written.copies.append(keep_copy(source, labels))
     written.notes += write_landmarks(landmarks, labels, format=chosen.name)
     written.files.append(_shown(source, labels))
     _write_grades(source, written)
@@ -125,16 +125,16 @@ def _write_grades(source: LandmarkSource, written: Written) -> None:
     section, specimens = source.section.grades, source.study.config.study.specimens
     if section is not None and section.file is not None:
         path = source.study.path(section.file)
-        written.copies.append(_keep_copy(source, path))
+        written.copies.append(keep_copy(source, path))
         write_text(path, table.to_csv(index=False))
     elif specimens is not None and (found := _in_specimens(source.study.path(specimens), table)) is not None:
         path = source.study.path(specimens)
-        written.copies.append(_keep_copy(source, path))
+        written.copies.append(keep_copy(source, path))
         write_text(path, found.to_csv(index=False))
     else:
         path = source.study.folder / "grades.csv"
         if path.exists():
-            written.copies.append(_keep_copy(source, path))
+            written.copies.append(keep_copy(source, path))
         write_text(path, table.to_csv(index=False))
         written.notes.append(f'grades: add `file = "grades.csv"` under [task.{source.name}.grades] to train by them')
     written.files.append(_shown(source, path))
@@ -149,7 +149,8 @@ def _in_specimens(path: Path, grades: pd.DataFrame) -> pd.DataFrame | None:
     return table.assign(grade=[new.get(image, old) for image, old in zip(table["image"], table["grade"], strict=True)])
 
 
-def _keep_copy(source: LandmarkSource, path: Path) -> str:
+def keep_copy(source: Source, path: Path) -> str:
+    """Copy a file that is about to be replaced into ``review/before``; returns the copy as shown."""
     folder = source.study.folder / "review" / "before"
     folder.mkdir(parents=True, exist_ok=True)
     copy = folder / f"{datetime.now():%Y-%m-%d_%H%M%S_%f}_{path.name}"
@@ -157,7 +158,7 @@ def _keep_copy(source: LandmarkSource, path: Path) -> str:
     return _shown(source, copy)
 
 
-def _shown(source: LandmarkSource, path: Path) -> str:
+def _shown(source: Source, path: Path) -> str:
     try:
         return str(path.resolve().relative_to(source.study.folder.resolve()))
     except ValueError:

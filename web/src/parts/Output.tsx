@@ -9,6 +9,8 @@ interface Format {
   title: string;
   suffix: string;
 }
+const KINDS: Record<string, string> = { ".slp": "SLEAP .slp", ".csv": "Table .csv", ".h5": "SLEAP analysis .h5", ".json": "COCO .json" };
+
 interface Written {
   files: string[];
   copies: string[];
@@ -19,13 +21,16 @@ export function Output() {
   const [formats, setFormats] = useState<Format[]>([]);
   const [written, setWritten] = useState<Written | null>(null);
   const [busy, setBusy] = useState(false);
+  const still = task.value!.kind === "landmarks";
+  const base = still ? taskPath() : `${taskPath()}/video`;
+  const suffixes = task.value!.kind === "pose" ? [".slp", ".csv", ".h5", ".json"] : [".csv"];
   useEffect(() => {
-    get<Format[]>(`${taskPath()}/formats`).then(setFormats).catch(tell);
+    if (still) get<Format[]>(`${taskPath()}/formats`).then(setFormats).catch(tell);
   }, []);
   const write = async () => {
     setBusy(true);
     try {
-      setWritten(await ask<Written>("POST", `${taskPath()}/write-back`));
+      setWritten(await ask<Written>("POST", `${base}/write-back`));
     } catch (error) {
       tell(error);
     }
@@ -36,7 +41,8 @@ export function Output() {
       <p class="lead">Corrections of <b>{task.value!.name}</b> in <b>{study.value!.name}</b>, and of no other study.</p>
       <h3>Download</h3>
       <div class="formats">
-        <a class="button main" href={`${taskPath()}/export?format=all`} download>All formats, zip</a>
+        {still && <a class="button main" href={`${base}/export?format=all`} download>All formats, zip</a>}
+        {!still && suffixes.map((suffix) => <a key={suffix} class="button" href={`${base}/export?suffix=${suffix}`} download>{KINDS[suffix]}</a>)}
         {formats.map((format) => (
           <a key={format.name} class="button" href={`${taskPath()}/export?format=${format.name}`} download title={format.suffix}>{format.title}</a>
         ))}
