@@ -169,7 +169,7 @@ def fish(work: Path) -> dict[str, Any]:
         ponds(folder)
     settings = {"name": "fish", "by": "video", "test": 0.125, "validation": 0.125, "labels": labels, "images": folder}
     settings |= {"method": "top_down", "filters": 24, "steps": 50, "animals": 5, "scale": 1.0, "centroid_scale": 0.25}
-    run, spent = trained(work / "fish", STUDY.format(**settings, epochs=6, stride=2))
+    run, spent = trained(work / "fish", STUDY.format(**settings, epochs=5, stride=2))
     unseen = work / "unseen"
     if not (unseen / "poses.slp").is_file():
         unseen.mkdir(exist_ok=True)

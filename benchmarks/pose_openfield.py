@@ -203,6 +203,8 @@ def peer_claims(ours: dict[str, Any], theirs: dict[str, Any]) -> list[Claim]:
     memory = ours["memory_mb"] / theirs["memory_mb"]
 
     def error(got: dict[str, float]) -> str:
+        if not got["found"]:
+            return "no node found"
         return f"{got['within_10_px']:.0%} within 10 px, mean {got['mean']:.1f} px of {got['found']:.0%} found"
 
     return [

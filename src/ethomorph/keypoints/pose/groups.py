@@ -30,6 +30,7 @@ def describe(pipeline: Pipeline, *, method: str, frames: dict[str, int] | None =
     if method == "top_down":
         decided = "from the labelled animals" if not settings.data.crop_px else "as set"
         data["crop"] = f"{facts.crop_px} x {facts.crop_px} px, {decided}"
+        data["crops of a frame in a step"] = min(settings.data.crops, facts.instances)
     networks = pipeline.networks(pretrained=False)
     field = receptive_field(settings.model)
     model: dict[str, Any] = dict(vars(settings.model).items())

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ethomorph.core.errors import ImageError
 from ethomorph.formats.poses import WRITERS, read_poses, video_named, write_poses
 from ethomorph.formats.slp_tables import write_slp_tables
@@ -102,15 +104,16 @@ def predict_videos(
 
 def follow(spool: Spool, model: PoseEstimator, tracking: Tracking | None, film: Film) -> tuple[Any, int]:
     """The final number of each track of one video, written into its shards, and how many there are."""
-    import numpy as np
-
-    if model.method == "single_instance" or tracking is None:
-        tracking = Tracking(animals=1)
-    moved, tracker = track_tables(spool.tables(), tracking, film)
+    if model.method == "single_instance":
+        for table in spool.tables():
+            table.tracks[:] = 0
+            spool.write(table)
+        return np.zeros(1, np.int32), 1
+    moved, tracker = track_tables(spool.tables(), tracking or Tracking(animals=1), film)
     for table in moved:
         spool.write(table)
     numbers = tracker.joined()
-    return numbers, int(numbers.max()) + 1 if len(numbers) else int(np.int32(0))
+    return numbers, int(numbers.max()) + 1 if len(numbers) else 0
 
 
 def open_all(inputs: Sequence[str | Path], skip_bad: bool) -> tuple[list[Film], list[str]]:

@@ -23,6 +23,7 @@ class Data:
     channels : ``grey`` or ``rgb``.
     crop_px : side of a top-down crop, in px after scaling; 0 takes it from the labelled animals.
     crop_padding : how much larger than the largest labelled animal a crop is, where its side is taken from the data.
+    crops : animals of one frame that a top-down step learns from at most; they cost less than finding them does.
     memory_mb : labelled frames that are kept decoded; beyond that they are read again each time.
     """
 
@@ -30,12 +31,14 @@ class Data:
     channels: str = "grey"
     crop_px: int = 0
     crop_padding: float = 1.2
+    crops: int = 4
     memory_mb: int = 3072
 
     def __post_init__(self) -> None:
         refuse_outside("data.input_scale", self.input_scale, 0.05, 4)
         refuse_outside("data.crop_padding", self.crop_padding, 1, 4)
         refuse_outside("data.crop_px", self.crop_px, 0, 4096)
+        refuse_outside("data.crops", self.crops, 1, 64)
         refuse_word("data.channels", self.channels, ("grey", "rgb"))
 
 

@@ -29,6 +29,8 @@ MEAN_FRAMES = 64
 class Views(torch.utils.data.Dataset):
     """Random views of labelled frames; which ones follows from (seed, epoch, index) alone.
 
+    A sample holds, for each network, pictures (views, channels, height, width) and points (views, animals, nodes, 2).
+
     Parameters
     ----------
     count : views in an epoch; every frame comes equally often.
@@ -63,18 +65,24 @@ class Views(torch.utils.data.Dataset):
         points = scaled(frame.points, self.store.scale)
         found: dict[str, Tensor] = {}
         for name, (picture, moved) in self.pipeline.view(rng, self.store.pixels(frame), points, self.vary).items():
-            every = np.full((self.most, *moved.shape[1:]), np.nan, np.float32)
-            every[: len(moved)] = moved
-            found[f"{name}.images"] = torch.from_numpy(np.ascontiguousarray(picture))
+            pictures, places = (picture, moved) if picture.ndim == 4 else (picture[None], moved[None])
+            every = np.full((len(places), self.most, *places.shape[2:]), np.nan, np.float32)
+            every[:, : places.shape[1]] = places
+            found[f"{name}.images"] = torch.from_numpy(np.ascontiguousarray(pictures))
             found[f"{name}.points"] = torch.from_numpy(every)
         return found
+
+
+def together(samples: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """A batch of samples, each of which may hold several views for a network."""
+    return {key: torch.cat([sample[key] for sample in samples]) for key in samples[0]}
 
 
 def loader(views: Views, workers: int) -> Any:
     """A factory of data loaders; the views are random already, so the order may stay."""
 
     def make(batch_size: int) -> torch.utils.data.DataLoader:
-        return torch.utils.data.DataLoader(views, batch_size=batch_size, num_workers=workers, drop_last=False)
+        return torch.utils.data.DataLoader(views, batch_size=batch_size, num_workers=workers, collate_fn=together)
 
     return make
 
@@ -182,7 +190,7 @@ def targets_of(views: Views, name: str, head: Any, cells: tuple[int, int]) -> Te
     """Targets (samples, channels, height, width) of frames spread over a part, without augmentation."""
     calm = Views(views.frames, views.store, views.pipeline, count=len(views.frames), seed=views.seed, calm=True)
     chosen = np.unique(np.linspace(0, len(calm) - 1, min(len(calm), MEAN_FRAMES)).astype(int))
-    return torch.cat([head.targets(calm[int(i)][f"{name}.points"][None], cells) for i in chosen])
+    return torch.cat([head.targets(calm[int(i)][f"{name}.points"], cells) for i in chosen])
 
 
 def hard_nodes(losses: Tensor, settings: Optimization) -> Tensor | float:

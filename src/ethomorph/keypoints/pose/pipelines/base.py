@@ -18,7 +18,7 @@ from ethomorph.keypoints.pose.settings import Augmentation, PoseSettings
 Run = Callable[[str, np.ndarray], list[torch.Tensor]]
 """Runs a network by name on (batch, channels, height, width) uint8; a map a head."""
 View = dict[str, tuple[np.ndarray, np.ndarray]]
-"""Network name to (channels, height, width) uint8 and points (animals, nodes, 2) in its px."""
+"""Network name to (channels, height, width) uint8 and points (animals, nodes, 2) in its px; or to several of both."""
 
 
 @dataclass(frozen=True)

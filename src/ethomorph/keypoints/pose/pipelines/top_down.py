@@ -47,14 +47,18 @@ class TopDown(Pipeline):
         small = resized(picture, scale)
         shown, moved = whole_view(self, rng, small, scaled(points, scale), vary, self.canvas(scale))
         middles = centre_of(moved, self.anchor)[:, None] if len(moved) else np.empty((0, 1, 2))
-        return {CENTERED: self.crop_view(rng, picture, points, vary, side), CENTROID: (shown, middles)}
+        count = min(self.settings.data.crops, self.facts.instances)
+        chosen = np.resize(rng.permutation(len(points)), count).tolist() if len(points) else [None] * count
+        crops, places = zip(*(self.crop_view(rng, picture, points, vary, side, i) for i in chosen), strict=True)
+        return {CENTERED: (np.stack(crops), np.stack(places)), CENTROID: (shown, middles)}
 
     def crop_view(
-        self, rng: np.random.Generator, picture: np.ndarray, points: np.ndarray, vary: Augmentation, side: int
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """A crop about one animal of the frame; without any, about a random place, where nothing is to be found."""
-        if len(points):
-            animal = points[rng.integers(len(points))][None]
+        self, rng: np.random.Generator, picture: np.ndarray, points: np.ndarray, vary: Augmentation, side: int,
+        which: int | None,
+    ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+        """A crop about one animal of the frame; for None about a random place, where nothing is to be found."""
+        if which is not None:
+            animal = points[which][None]
             middle = centre_of(animal[0], self.anchor)
         else:
             animal = np.full((1, len(self.scheme), 2), np.nan)

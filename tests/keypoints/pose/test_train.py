@@ -1,0 +1,46 @@
+"""What a training step sees: views of frames, several crops of one, batches of both."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from ethomorph.keypoints.pose.estimator import PoseEstimator, opened
+from ethomorph.keypoints.pose.train import Views, loader
+
+SETTINGS = {"model": {"backbone": "unet-bn", "filters": 4, "max_stride": 8}, "data": {"crop_px": 40}}
+
+
+@pytest.fixture(scope="module")
+def views(tmp_path_factory, toys):
+    labels = toys.film(tmp_path_factory.mktemp("views"), animals=2, frames=6)
+    scheme, frames, films, _ = opened(labels, None)
+
+    def make(most: int, *, calm: bool = False) -> Views:
+        settings = SETTINGS | {"data": {"crop_px": 40, "crops": most}}
+        pipeline, store = PoseEstimator(method="top_down", settings=settings).prepared(frames, films, scheme)
+        return Views(frames, store, pipeline, count=6, seed=0, calm=calm)
+
+    return make
+
+
+@pytest.mark.parametrize(("most", "crops"), [(1, 1), (2, 2), (4, 2)])
+def test_a_frame_gives_a_crop_of_each_of_its_animals(views, most, crops):
+    sample = views(most)[0]
+    assert sample["centered_instance.images"].shape == (crops, 1, 40, 40)
+    assert sample["centered_instance.points"].shape == (crops, 2, 3, 2)
+    assert sample["centroid.images"].shape[0] == 1
+    middles = sample["centered_instance.points"][:, 0, 1]
+    assert torch.isfinite(middles).all() and (middles - 19.5).abs().max() < 12
+
+
+def test_calm_crops_of_one_frame_are_of_different_animals(views):
+    pictures = views(4, calm=True)[0]["centered_instance.images"]
+    assert not torch.equal(pictures[0], pictures[1])
+
+
+def test_a_batch_joins_the_crops_of_its_frames(views):
+    (batch,) = [b for b, _ in zip(loader(views(2), 0)(4), range(1), strict=False)]
+    assert batch["centered_instance.images"].shape[:2] == (8, 1) and batch["centroid.images"].shape[0] == 4
+    assert np.isfinite(batch["centered_instance.points"][:, 0].numpy()).any()
