@@ -15,8 +15,9 @@ import { dialog, openTask, place, session, signIn, study, task, toast } from "./
 import { startTheme } from "./theme";
 import type { Session } from "./types";
 import { VideoDesk } from "./video/Desk";
+import { VolumeDesk } from "./volume/Desk";
 
-const DESKS: Record<string, () => any> = { landmarks: LandmarkDesk, pose: VideoDesk, behavior: VideoDesk };
+const DESKS: Record<string, () => any> = { landmarks: LandmarkDesk, pose: VideoDesk, behavior: VideoDesk, segmentation: VolumeDesk };
 
 function App() {
   if (signIn.value && !session.value) return <SignIn />;

@@ -1,7 +1,7 @@
 // Out of the page: download in a format, or write the corrections into the study's own files.
 import { useEffect, useState } from "preact/hooks";
 import { ask, get } from "../api";
-import { dialog, study, task, taskPath, tell } from "../state";
+import { dialog, item, study, task, taskPath, tell } from "../state";
 import { Dialog } from "./Dialog";
 
 interface Format {
@@ -22,8 +22,9 @@ export function Output() {
   const [written, setWritten] = useState<Written | null>(null);
   const [busy, setBusy] = useState(false);
   const still = task.value!.kind === "landmarks";
-  const base = still ? taskPath() : `${taskPath()}/video`;
-  const suffixes = task.value!.kind === "pose" ? [".slp", ".csv", ".h5", ".json"] : [".csv"];
+  const kind = task.value!.kind;
+  const base = still ? taskPath() : `${taskPath()}/${kind === "segmentation" ? "volume" : "video"}`;
+  const suffixes = kind === "segmentation" ? [] : kind === "pose" ? [".slp", ".csv", ".h5", ".json"] : [".csv"];
   useEffect(() => {
     if (still) get<Format[]>(`${taskPath()}/formats`).then(setFormats).catch(tell);
   }, []);
@@ -42,6 +43,7 @@ export function Output() {
       <h3>Download</h3>
       <div class="formats">
         {still && <a class="button main" href={`${base}/export?format=all`} download>All formats, zip</a>}
+        {kind === "segmentation" && item.value && <a class="button" href={`${base}/export?name=${encodeURIComponent(item.value)}`} download>{item.value} as .seg.nrrd</a>}
         {!still && suffixes.map((suffix) => <a key={suffix} class="button" href={`${base}/export?suffix=${suffix}`} download>{KINDS[suffix]}</a>)}
         {formats.map((format) => (
           <a key={format.name} class="button" href={`${taskPath()}/export?format=${format.name}`} download title={format.suffix}>{format.title}</a>
