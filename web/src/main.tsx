@@ -11,9 +11,10 @@ import { Help } from "./parts/Help";
 import { LightFilter } from "./parts/LightPanel";
 import { Output } from "./parts/Output";
 import { SignIn } from "./parts/SignIn";
-import { dialog, openTask, place, session, signIn, study, task, toast } from "./state";
+import { dialog, openTask, page, place, session, signIn, study, task, toast } from "./state";
 import { startTheme } from "./theme";
 import type { Session } from "./types";
+import { Training } from "./training/Training";
 import { VideoDesk } from "./video/Desk";
 import { VolumeDesk } from "./volume/Desk";
 
@@ -26,7 +27,7 @@ function App() {
   return (
     <>
       <Header />
-      {Desk ? <Desk key={`${study.value!.slug}/${task.value!.name}`} /> : <Empty />}
+      {page.value === "training" && task.value ? <Training /> : Desk ? <Desk key={`${study.value!.slug}/${task.value!.name}`} /> : <Empty />}
       {dialog.value === "help" && <Help />}
       {dialog.value === "output" && <Output />}
       {toast.value && <p class={`toast ${toast.value.tone}`} role="alert">{toast.value.text}</p>}
