@@ -26,6 +26,7 @@ from ethomorph.workflow.predict import predict
 from ethomorph.workflow.train import train
 
 PICTURE = Path(__file__).parents[2] / "docs" / "images" / "footprints.png"
+MINUTES = 15
 ANIMALS = {"teachers": (14, (1, 1), 1), "known": (24, (1, 2), 2), "free": (8, (2, 3), 3)}
 """Animals, trails an animal and seed of the pictures that teach landmarks, of known animals, and of those to count."""
 
@@ -41,13 +42,13 @@ kind = "landmarks"
 labels = "teachers/landmarks.tps"
 images = "teachers/images"
 names = {json.dumps(NAMES)}
-method = "ert"
+method = "heatmap"
 scale = {{ landmarks = ["scale_start", "scale_end"], mm = 100.0 }}
 """
 
 
 def run(data: Path, work: Path) -> tuple[list[Claim], dict[str, Any], float]:
-    rows, seconds = rows_of(work, "pictures", partial(chain, work.absolute()), ["ert"])
+    rows, seconds = rows_of(work, "pictures", partial(chain, work.absolute()), ["heatmap"])
     return claims_of(rows[0]), rows[0], seconds
 
 
@@ -62,7 +63,7 @@ def chain(work: Path, method: str) -> dict[str, Any]:
     trained = Run(folder / "runs" / "paws" / "a")
     if not trained.is_finished:
         shutil.rmtree(trained.folder, ignore_errors=True)
-        trained = train(folder, run="a", overrides={"method": method}, progress=False)
+        trained = train(folder, run="a", overrides={"method": method}, max_minutes=MINUTES, progress=False)
     error = {}
     for name in ("known", "free"):
         labels = folder / f"{name}.tps"
