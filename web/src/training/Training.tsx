@@ -57,7 +57,12 @@ const load = async () => {
 export function Training() {
   useEffect(() => {
     load().catch(tell);
-    const look = () => chosen.value && get<Watched>(`${taskPath()}/runs/${encodeURIComponent(chosen.value)}/curves`).then((found) => (watched.value = found)).catch(() => undefined);
+    const look = async (): Promise<void> => {
+      const name = chosen.value;
+      if (!name) return;
+      const found = await get<Watched>(`${taskPath()}/runs/${encodeURIComponent(name)}/curves`).catch(() => null);
+      if (chosen.value === name) watched.value = found;
+    };
     const stops = [
       effect(() => void look()),
       effect(() => {
