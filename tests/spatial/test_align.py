@@ -148,6 +148,9 @@ def test_landmarks_elsewhere_are_named_for_what_they_are(head):
     ):
         with pytest.raises(LabelError, match=words):
             refuse_elsewhere(moved, grid)
+    around = Grid((80, 90, 100), (0.2, 0.2, 0.2), (-8, -8, -8))  # a volume that holds the origin
+    with pytest.raises(LabelError, match=r"within a voxel.*metres"):
+        refuse_elsewhere(around.to_lps(np.random.default_rng(0).uniform(5, 75, (12, 3))) / 1000, around)
     wrong = coded(head)
     wrong[0].points[:] += 500
     with pytest.raises(LabelError, match="outside of the volume"):

@@ -29,7 +29,10 @@ POLISH_ROUNDS = 24
 POINT_SHARE = 0.05
 """Weight of distances between points beside those along normals; it keeps smooth parts from sliding."""
 MOST_BEND = 0.15
-DISTINCT_DEG = 20.0
+FOLLOWED, POLISHED = 16, 3
+NEAR_DEG, DISTINCT_DEG = 10.0, 20.0
+"""How many rough poses, at least so far apart, are followed, and how many of those to the end. After a few rounds with
+few points the right pose is seldom the first of its side, so many are followed."""
 TIE = 1.05
 """Two distinct poses whose residuals differ by less than this ratio cannot be told apart."""
 
@@ -63,16 +66,17 @@ def find_poses(points: np.ndarray, template: np.ndarray, planes: list[Plane]) ->
     """
     trial = _Fit(points, template, COARSE_POINTS)
     rough = [trial.improved(start, "similarity", 7) for plane in planes for start in _starts(points, template, plane)]
-    chosen = _distinct(sorted(rough, key=lambda pose: pose.residual), 6)
+    chosen = _distinct(rough, FOLLOWED, NEAR_DEG)
     trial = _Fit(points, template, MIDDLE_POINTS)
     better = [trial.improved(pose.matrix, "similarity", 25) for pose in chosen]
-    chosen = _distinct(sorted(better, key=lambda pose: pose.residual), 2)
+    chosen = _distinct(better, POLISHED, DISTINCT_DEG)
     trial = _Fit(points, template, FINE_POINTS)
     best = []
     for pose in chosen:
         similar = trial.improved(pose.matrix, "similarity", 15)
         best.append(trial.stretched(similar.matrix))
-    return sorted(best, key=lambda pose: pose.residual)
+    # two that ended in one place are one pose, not a tie
+    return _distinct(best, POLISHED, DISTINCT_DEG)
 
 
 def head_matrix(pose: Pose, plane: Plane) -> np.ndarray:
@@ -231,10 +235,11 @@ def _starts(points: np.ndarray, template: np.ndarray, plane: Plane) -> list[np.n
     return out
 
 
-def _distinct(poses: list[Pose], count: int) -> list[Pose]:
+def _distinct(poses: list[Pose], count: int, apart_deg: float) -> list[Pose]:
+    """The best so many that are at least so far apart, the best first."""
     out: list[Pose] = []
-    for pose in poses:
-        if np.isfinite(pose.residual) and all(turn_angle_deg(pose.matrix, o.matrix) > DISTINCT_DEG for o in out):
+    for pose in sorted(poses, key=lambda pose: pose.residual):
+        if np.isfinite(pose.residual) and all(turn_angle_deg(pose.matrix, o.matrix) > apart_deg for o in out):
             out.append(pose)
         if len(out) == count:
             break

@@ -16,10 +16,12 @@ def refuse_elsewhere(points: np.ndarray, grid: Grid, *, place: str = "") -> None
 
     Raises
     ------
-    LabelError : most of them lie outside.
+    LabelError : most of them lie outside, or all within a voxel.
     """
     points = points[np.isfinite(points).all(axis=1)]
-    if not len(points) or share_inside(points, grid) >= 0.5:
+    # landmarks in metres shrink to a point, which may lie in the volume when its origin does
+    shrunk = len(points) >= 3 and float(np.ptp(points, axis=0).max()) < min(grid.spacing)
+    if not len(points) or (share_inside(points, grid) >= 0.5 and not shrunk):
         return
     as_ras = points * np.array([-1.0, -1.0, 1.0])
     readings = {
@@ -32,8 +34,9 @@ def refuse_elsewhere(points: np.ndarray, grid: Grid, *, place: str = "") -> None
     fitting = [words for words, moved in readings.items() if share_inside(moved, grid) >= 0.9]
     low, high = points.min(axis=0), points.max(axis=0)
     likely = f"they would lie inside if they were {', or '.join(fitting)}"
+    what = "all landmarks lie within a voxel" if shrunk else "landmarks lie outside of the volume"
     raise LabelError(
-        f"landmarks lie outside of the volume: they reach from ({_three(low)}) to ({_three(high)}) mm, the volume from "
+        f"{what}: they reach from ({_three(low)}) to ({_three(high)}) mm, the volume from "
         f"({_three(grid.corners.min(axis=0))}) to ({_three(grid.corners.max(axis=0))}) mm LPS",
         place=place,
         fix=likely if fitting else "give the landmarks of this volume",
