@@ -15,7 +15,7 @@ from ethomorph.keypoints.pose.score import score_poses
 from ethomorph.keypoints.pose.table import tables_of
 
 TINY = {
-    "model": {"backbone": "unet-bn", "filters": 8, "max_stride": 8},
+    "model": {"backbone": "unet-bn", "filters": 8, "max_stride": 8, "stem_stride": 2},
     "optimization": {"epochs": 5, "steps_an_epoch": 20, "averaging": 0.9, "learning_rate": 4e-3},
     "augmentation": {"rotation_min_deg": -180, "rotation_max_deg": 180, "noise_sd": 0.0},
     "heads": {"field_sigma_px": 6, "field_stride": 2, "peak_threshold": 0.15},
@@ -102,7 +102,7 @@ def small(tmp_path_factory, toys):
 
 FAST = {"epochs": 12, "steps_an_epoch": 5, "averaging": 0.0, "schedule": "constant"}
 RUNS = {
-    "usual rate": ({"learning_rate": 4e-3, "epochs": 4, "steps_an_epoch": 20, "averaging": 0.9}, "", "", ""),
+    "usual rate": ({"learning_rate": 4e-3, "epochs": 8, "steps_an_epoch": 20, "averaging": 0.9}, "", "", ""),
     "small rate": ({"learning_rate": 1e-6}, "update_size", "too low", "multiply the learning rate"),
     "tiny rate, patient": (
         {"learning_rate": 1e-8, "patience": 10, "warm_up": 0}, "update_size", "too low", "multiply the learning rate",

@@ -4,6 +4,7 @@ Where an animal is expected is `motion`'s business."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -148,15 +149,17 @@ class Tracker:
         """For each track the number it gets once gaps are closed: tracks joined end to beginning, cheapest first."""
         every = sorted([*self.ended, *self.tracks], key=lambda track: track.number)
         length = max(self.length, 1.0)
+        births = sorted(every, key=lambda track: track.first)
+        firsts = [track.first for track in births]
         pairs = []
         for a in every:
-            for b in every:
+            near = slice(bisect_right(firsts, a.last), bisect_right(firsts, a.last + self.settings.gap))
+            for b in births[near]:
                 gap = b.first - a.last
-                if a is not b and 0 < gap <= self.settings.gap:
-                    middle = centre_of(a.expected(b.first), None)
-                    away = float(np.linalg.norm(middle - centre_of(b.born, None))) / length
-                    if away <= self.settings.reach * np.sqrt(gap):
-                        pairs.append((away / np.sqrt(gap) + 0.02 * gap, a.number, b.number))
+                middle = centre_of(a.expected(b.first), None)
+                away = float(np.linalg.norm(middle - centre_of(b.born, None))) / length
+                if away <= self.settings.reach * np.sqrt(gap):
+                    pairs.append((away / np.sqrt(gap) + 0.02 * gap, a.number, b.number))
         after: dict[int, int] = {}
         before: dict[int, int] = {}
         for _, end, start in sorted(pairs):
