@@ -1,0 +1,200 @@
+"""The page in a real Chromium: what a technician does with hand and keyboard reaches the database and the files."""
+
+from __future__ import annotations
+
+import re
+
+import httpx
+import pytest
+
+BONES = "/api/studies/lizards/tasks/bones"
+
+
+def open_page(page, server):
+    page.goto(server.url)
+    page.wait_for_selector(".stage[data-ready=yes]")
+
+
+def choose(page, name):
+    page.locator(".rows li", has_text=name).click()
+    page.wait_for_selector(f".stage[data-ready=yes][data-item='{name}']")
+    page.locator(".caption h1", has_text=name[:4]).wait_for()
+
+
+def saved(page):
+    page.wait_for_function("document.querySelector('.saving')?.textContent === 'All saved'")
+
+
+def held(page, name):
+    """The item's values, asked for with the page's own cookie."""
+    return page.evaluate(f"fetch('{BONES}/item?name={name}').then(r => r.json()).then(d => d.values)")
+
+
+def on_screen(page, name, index, shape=(290, 220)):
+    """Where the landmark stands on the screen, by the fit of the whole picture."""
+    box = page.locator(".stage").bounding_box()
+    x, y = list(held(page, name).values())[index]["value"]
+    zoom = min((box["width"] - 48) / shape[0], (box["height"] - 48) / shape[1])
+    left = box["x"] + (box["width"] - (shape[0] - 1) * zoom) / 2
+    top = box["y"] + (box["height"] - (shape[1] - 1) * zoom) / 2
+    return left + x * zoom, top + y * zoom, zoom
+
+
+def test_landmarks_by_hand_and_keyboard(page, server, study):
+    open_page(page, server)
+    choose(page, "0001_dorsal.png")
+    page.keyboard.press("l")  # names off, so that the picture is free
+
+    # Drag with the mouse, below a pixel.
+    field = "point:elbow_left"
+    index = list(held(page, "0001_dorsal.png")).index(field)
+    before = held(page, "0001_dorsal.png")[field]["value"]
+    x, y, zoom = on_screen(page, "0001_dorsal.png", index)
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 5, y + 3)
+    page.mouse.move(x + 11, y - 7)
+    page.mouse.up()
+    saved(page)
+    after = held(page, "0001_dorsal.png")[field]["value"]
+    assert after == pytest.approx([before[0] + 11 / zoom, before[1] - 7 / zoom], abs=0.01)
+
+    # The change is on its way to nobody but the database; undo and redo by keyboard.
+    page.keyboard.press("Control+z")
+    saved(page)
+    assert held(page, "0001_dorsal.png")[field]["value"] == pytest.approx(before)
+    page.keyboard.press("Control+y")
+    saved(page)
+    assert held(page, "0001_dorsal.png")[field]["value"] == after
+
+    # Nudge, hide, place again.
+    page.locator(".landmarks li", has_text=re.compile("^snout_tip")).click()
+    start = held(page, "0001_dorsal.png")["point:snout_tip"]["value"]
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+ArrowDown")
+    page.keyboard.press("Alt+ArrowLeft")
+    saved(page)
+    moved = held(page, "0001_dorsal.png")["point:snout_tip"]["value"]
+    assert moved == pytest.approx([start[0] + 0.9, start[1] + 10], abs=2e-3)
+    page.keyboard.press("h")
+    saved(page)
+    assert held(page, "0001_dorsal.png")["point:snout_tip"]["value"] is None
+    box = page.locator(".stage").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] - 130)
+    saved(page)
+    assert held(page, "0001_dorsal.png")["point:snout_tip"]["value"] is not None
+
+    # Exchange two.
+    values = held(page, "0001_dorsal.png")
+    a, b = (values[f"point:hip_{side}"]["value"] for side in ("left", "right"))
+    page.locator(".landmarks li", has_text=re.compile("^hip_left")).click()
+    page.keyboard.press("x")
+    page.locator(".landmarks li", has_text=re.compile("^hip_right")).click()
+    saved(page)
+    values = held(page, "0001_dorsal.png")
+    assert [values[f"point:hip_{side}"]["value"] for side in ("left", "right")] == [b, a]
+
+
+def test_grades_filter_progress_and_write_back(page, server, study):
+    open_page(page, server)
+    choose(page, "0002_dorsal.png")
+    page.keyboard.press("b")
+    page.wait_for_function("!document.querySelector('.caption h1')?.textContent.startsWith('0002')")
+    saved(page)
+    assert held(page, "0002_dorsal.png")["grade"]["value"] == "bad"
+    choose(page, "0004_dorsal.png")
+    page.keyboard.press("d")
+    page.get_by_text("1 of 24 specimens done").wait_for()
+    page.get_by_label("Show", exact=True).select_option("done")
+    page.wait_for_function("document.querySelectorAll('.rows li').length === 1")
+    page.get_by_label("Show", exact=True).select_option("all")
+    page.keyboard.press("/")
+    page.keyboard.type("0003")
+    page.wait_for_function("document.querySelectorAll('.rows li').length === 1")
+    page.get_by_role("button", name="Export").click()
+    page.get_by_role("button", name="Write into the study's files").click()
+    page.get_by_text("Written:").wait_for()
+    assert ",bad," in next(r for r in (study / "specimens.csv").read_text().splitlines() if r.startswith("0002_"))
+    with page.expect_download() as waiting:
+        page.get_by_role("link", name="All formats, zip").click()
+    assert waiting.value.suggested_filename == "bones.zip"
+
+
+def test_scale_by_two_points_gives_millimetres_live(page, server):
+    open_page(page, server)
+    choose(page, "0001_dorsal.png")
+    page.keyboard.press("s")
+    box = page.locator(".stage").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.click(box["x"] + 200, middle)
+    page.mouse.click(box["x"] + 400, middle)
+    page.get_by_label("In truth, in mm").fill("20")
+    page.get_by_role("button", name="Set the scale").click()
+    saved(page)
+    zoom = on_screen(page, "0001_dorsal.png", 0)[2]
+    scale = held(page, "0001_dorsal.png")["scale"]["value"]
+    assert scale["mm_per_px"] == pytest.approx(20 / (200 / zoom), rel=1e-3)
+    page.get_by_text(f"{scale['mm_per_px']:.5f} mm/px").wait_for()
+
+
+def test_a_killed_server_costs_nothing_but_a_moment(page, start, study):
+    server = start(str(study), "--as", "tester")
+    open_page(page, server)
+    choose(page, "0001_dorsal.png")
+    server.kill()
+    page.keyboard.press("f")
+    page.get_by_text("Not connected; edits wait here").wait_for()
+    server.start(server.port)
+    saved(page)
+    assert held(page, "0001_dorsal.png")["status"]["value"] == "flagged"
+    log = page.evaluate(f"fetch('{BONES}/log').then(r => r.json())")
+    assert len(log) == 1
+
+
+def test_what_another_person_changes_appears(page, server):
+    open_page(page, server)
+    choose(page, "0001_dorsal.png")
+    cookies = {c["name"]: c["value"] for c in page.context.cookies()}
+    with httpx.Client(base_url=server.address, cookies=cookies) as other:
+        csrf = other.get("/api/session").json()["csrf"]
+        body = {
+            "item": "0002_dorsal.png",
+            "key": "from-elsewhere",
+            "changes": [{"field": "status", "value": "done", "base": 0}],
+        }
+        assert other.post(f"{BONES}/edits", json=body, headers={"x-ethomorph-csrf": csrf}).status_code == 200
+    page.get_by_text("1 of 24 specimens done").wait_for()
+
+
+def test_the_page_is_usable_without_seeing_it(page, server):
+    """Every button has a name, every field a label, and the theme keeps its contrast."""
+    open_page(page, server)
+    choose(page, "0001_dorsal.png")
+    nameless = page.evaluate(
+        "[...document.querySelectorAll('button, input, select, textarea')].filter(e => !(e.textContent.trim() ||"
+        " e.ariaLabel || e.labels?.length || e.title)).map(e => e.outerHTML)"
+    )
+    assert nameless == []
+    for theme in ("light", "dark"):
+        page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
+        ratios = page.evaluate(CONTRAST)
+        assert min(ratios.values()) >= 4.5, (theme, ratios)
+
+
+CONTRAST = """() => {
+  const style = getComputedStyle(document.documentElement);
+  const light = (name) => {
+    const hex = style.getPropertyValue(name).trim().slice(1);
+    const [r, g, b] = [0, 2, 4].map((i) => parseInt(hex.slice(i, i + 2), 16) / 255)
+      .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const found = {};
+  for (const [ink, ground] of [['--ink', '--panel'], ['--soft', '--panel'], ['--faint', '--panel'], ['--soft', '--ground'],
+    ['--accent', '--panel'], ['--accent-ink', '--accent'], ['--good', '--good-wash'], ['--bad', '--bad-wash'],
+    ['--warn', '--warn-wash']]) {
+    const [a, b] = [light(ink), light(ground)];
+    found[`${ink} on ${ground}`] = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+  }
+  return found;
+}"""
