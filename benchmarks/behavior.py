@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import warnings
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ SEED = 0
 NAME = "behavior"
 CLIPS, INDIVIDUALS, ARENA_SEED = 900, 24, 7
 HEALING_EPOCHS = 15
+DECODING_STEPS = 7  # the first is left out
 
 
 def cichlid() -> tuple[list[Claim], dict[str, Any]]:
@@ -424,7 +426,7 @@ def decoding() -> tuple[list[Claim], dict[str, Any]]:
         optimizer = torch.optim.AdamW(network.parameters())
         waits, steps = [], []
         mark = time.perf_counter()
-        for batch in loader:
+        for batch in islice(loader, DECODING_STEPS):
             waits.append(time.perf_counter() - mark)
             optimizer.zero_grad()
             torch.nn.functional.cross_entropy(network(batch["clip"]), batch["label"]).backward()
