@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 BONES = "/api/studies/lizards/tasks/bones"
+pytestmark = pytest.mark.timeout(600)
 
 
 def open_page(page, server):
@@ -190,8 +191,8 @@ CONTRAST = """() => {
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const found = {};
-  for (const [ink, ground] of [['--ink', '--panel'], ['--soft', '--panel'], ['--faint', '--panel'], ['--soft', '--ground'],
-    ['--accent', '--panel'], ['--accent-ink', '--accent'], ['--good', '--good-wash'], ['--bad', '--bad-wash'],
+  for (const [ink, ground] of [['--ink', '--panel'], ['--soft', '--panel'], ['--faint', '--panel'], 
+    ['--soft', '--ground'], ['--accent', '--panel'], ['--accent-ink', '--accent'], ['--good', '--good-wash'], ['--bad', '--bad-wash'],
     ['--warn', '--warn-wash']]) {
     const [a, b] = [light(ink), light(ground)];
     found[`${ink} on ${ground}`] = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
