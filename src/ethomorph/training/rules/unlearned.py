@@ -7,11 +7,14 @@ such a run in its third epoch are the classic way to publish an untrained networ
 
 from __future__ import annotations
 
+from statistics import median
+
 from ethomorph.training.evidence import Evidence
 from ethomorph.training.health import Finding
 
 LEAST_GAIN = 0.05
 EPOCHS = 3  # fewer may just be too short a run
+LARGE_STEP, SMALL_STEP = 0.1, 1e-4  # of a step, relative to the weights that it moves
 
 
 def best_loss(evidence: Evidence) -> float | None:
@@ -24,6 +27,16 @@ def learned(evidence: Evidence) -> bool:
     """Whether the best loss beats the reference; True where there is nothing to compare."""
     best, reference = best_loss(evidence), evidence.reference_loss
     return best is None or reference is None or best <= reference - LEAST_GAIN * abs(reference)
+
+
+def other_rate(evidence: Evidence) -> str:
+    """The learning rate to try next, as the size of the steps says."""
+    ratios = [epoch.update_ratio for epoch in evidence.epochs if epoch.update_ratio is not None]
+    if ratios and median(ratios) < SMALL_STEP:
+        return "ten times as high"
+    if ratios and median(ratios) > LARGE_STEP:
+        return "a tenth of it"
+    return "a tenth of it, and ten times as high"
 
 
 def check(evidence: Evidence) -> list[Finding]:
@@ -41,9 +54,10 @@ def check(evidence: Evidence) -> list[Finding]:
             "early stopping or a plateau rule before learning began",
             "a learning rate that is too high or too low",
         )
-        remedy = "raise warm_up and patience, and try a tenth of the learning rate"
+        remedy = "raise warm_up and patience, and try another learning rate"
     else:
         causes = ("too few steps", "a learning rate that is too high or too low")
-        remedy = "train longer, and try a tenth of the learning rate"
+        remedy = "train longer, and try another learning rate"
     causes += ("input that is not scaled", "labels that do not belong to their samples")
+    remedy += f": {other_rate(evidence)}"
     return [Finding("unlearned", "sick" if done >= EPOCHS else "warning", done or None, text, causes, remedy)]

@@ -11,9 +11,9 @@ from statistics import median
 
 from ethomorph.training.evidence import Evidence
 from ethomorph.training.health import Finding
-from ethomorph.training.rules.unlearned import learned
+from ethomorph.training.rules.unlearned import LARGE_STEP, SMALL_STEP, learned
 
-HUGE, LARGE, SMALL = 10.0, 0.1, 1e-4
+HUGE = 10.0
 EPOCHS = 3  # how many epochs must be seen before steps are called small
 
 
@@ -29,7 +29,7 @@ def check(evidence: Evidence) -> list[Finding]:
             Finding("update_size", "sick", 1, text, causes, "give the optimizer the parameters and a rate above zero")
         ]
     later = [epoch.update_ratio for epoch in evidence.epochs[1:] if epoch.update_ratio is not None]
-    if later and median(later) > LARGE:
+    if later and median(later) > LARGE_STEP:
         ratio = median(later)
         text = f"a step changes the weights by {ratio:.2g} of their size (0.1 is much)"
         causes = ("a learning rate that is too high",)
@@ -39,7 +39,7 @@ def check(evidence: Evidence) -> list[Finding]:
             )
         ]
     ratios = [epoch.update_ratio for epoch in evidence.epochs if epoch.update_ratio is not None]
-    if len(ratios) >= EPOCHS and 0 < median(ratios) < SMALL and not learned(evidence):
+    if len(ratios) >= EPOCHS and 0 < median(ratios) < SMALL_STEP and not learned(evidence):
         text = f"a step changes the weights by {median(ratios):.2g} of their size, and nothing is learned"
         causes = ("a learning rate that is too low", "gradients that vanish")
         return [Finding("update_size", "warning", 1, text, causes, "multiply the learning rate by 10")]
