@@ -225,18 +225,21 @@ def main() -> None:
     watch = Stopwatch()
     strains = sorted(path.name.removesuffix(".nii.gz") for path in (chosen.data / "volumes").glob("*.nii.gz"))
     rows = {strain: {"strain": strain} for strain in strains}
-    for name in ("ours", *(PEERS if chosen.peers else ())):
-        for strain, row in rows.items():
-            path = chosen.work / f"registration_{strain}{name}.json"
-            if not path.exists() and watch.seconds < 60 * chosen.minutes:
-                if name == "ours":
-                    found = by_us(chosen.data, strain)
-                else:
-                    found = by_peer(chosen.data, strain, name, chosen.peers, row["start"]["matrix"])
-                write_json(path, found)
-                print(strain, name, flush=True)
-            if path.exists():
-                row |= json.loads(path.read_text())
+    names = PEERS if chosen.peers else ()
+    # ours on every head first, then both peers head by head, so that a run cut short compares the same heads
+    tasks = [(strain, "ours") for strain in strains] + [(strain, name) for strain in strains for name in names]
+    for strain, name in tasks:
+        row = rows[strain]
+        path = chosen.work / f"registration_{strain}{name}.json"
+        if not path.exists() and watch.seconds < 60 * chosen.minutes:
+            if name == "ours":
+                found = by_us(chosen.data, strain)
+            else:
+                found = by_peer(chosen.data, strain, name, chosen.peers, row["start"]["matrix"])
+            write_json(path, found)
+            print(strain, name, flush=True)
+        if path.exists():
+            row |= json.loads(path.read_text())
     if all("ours" in row for row in rows.values()):
         report(list(rows.values()), watch)
 
