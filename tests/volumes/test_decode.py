@@ -109,3 +109,27 @@ def test_things_take_the_class_of_most_of_their_voxels(votes):
     expected = votes[0] if (inside & ~half).sum() > half.sum() else votes[1]
     _, owners = find_things(outputs, [1, 2], Thresholds())
     assert owners == [expected]
+
+
+def test_depth_in_the_mask_divides_what_the_distance_head_does_not():
+    z, y, x = np.ogrid[:20, :20, :44]
+    mask = np.zeros((20, 20, 44), bool)
+    for middle in (14, 28):
+        mask |= (z - 10) ** 2 + (y - 10) ** 2 + (x - middle) ** 2 < 81
+    flat = np.where(mask, 200, 0).astype(np.uint8)
+    none = np.zeros(mask.shape, np.uint8)
+    assert split_touching(mask, flat, none, Thresholds(rise=0.1)).max() == 1
+    deep = Thresholds(rise=0.1, depth=1.0, smooth=1.0, radius_mm=9.0)
+    ids = split_touching(mask, flat, none, deep)
+    sizes = np.bincount(ids.ravel())[1:]
+    assert len(sizes) == 2 and abs(int(sizes[0]) - int(sizes[1])) < 0.1 * sizes.sum()
+    halved = Thresholds(rise=0.1, depth=1.0, smooth=1.0, radius_mm=4.5)
+    assert np.array_equal(split_touching(mask, flat, none, halved, (0.5, 0.5, 0.5)) > 0, mask)
+
+
+def test_very_large_boxes_are_divided_on_coarser_voxels(monkeypatch):
+    truth = np.repeat(np.repeat(np.repeat(row_of_teeth(), 2, axis=0), 2, axis=1), 2, axis=2)
+    monkeypatch.setattr("ethomorph.volumes.decode.LARGEST_BOX", truth.size // 5)
+    found, _ = find_things(perfect(truth), [2], Thresholds())
+    score = compare_instances(truth, found.whole())
+    assert len(score.pairs) == 6 and score.overlaps.min() > 0.9

@@ -39,7 +39,8 @@ def test_it_leaves_a_readable_plan_and_no_prepared_volumes(fitted):
     model, folder = fitted
     plan = tomllib.loads((folder / "plan.toml").read_text())
     assert plan["steps"] == 100 and plan["mirror_axes"] == [2] and plan["because"]
-    assert set(plan["thresholds"]) == {"thing", "rise", "border", "smallest_mm3"}
+    assert set(plan["thresholds"]) == {"thing", "rise", "border", "depth", "smooth", "smallest_mm3",
+                                       "radius_mm", "typical_mm3"}  # fmt: skip
     assert not (folder / "prepared").exists()
     assert (folder / "health.json").is_file() and (folder / "history.csv").is_file()
     assert any("thresholds tuned on 1 validation volumes" in note for note in model.notes_)

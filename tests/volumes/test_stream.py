@@ -69,6 +69,18 @@ def test_overlapping_tiles_are_averaged_by_their_weights():
     assert np.abs(out.border.whole() / 255 - shares[3]).max() < 0.003
 
 
+def test_a_mirrored_prediction_of_a_mirrored_volume_is_mirrored():
+    """Averaged over both views, a network that knows left from right no longer does."""
+    torch.manual_seed(0)
+    network = torch.nn.Conv3d(1, 5, 3, padding=1)
+    image = a_volume((12, 12, 12))
+    turned = replace(image, array=np.ascontiguousarray(image.array[:, :, ::-1]))
+    for mirrored in (False, True):
+        plan = replace(a_plan((12, 12, 12)), mirrored=mirrored, mirror_axes=[2])
+        one, two = (stream(v, network, plan, classes=3, things=[2]).thing.whole() for v in (image, turned))
+        assert np.array_equal(one, two[:, :, ::-1]) == mirrored
+
+
 def test_patches_larger_than_the_volume():
     image, plan = a_volume((5, 6, 7)), a_plan((8, 8, 8))
     out = stream(image, Pointwise(), plan, classes=3, things=[2])

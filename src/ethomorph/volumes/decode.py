@@ -22,6 +22,9 @@ from ethomorph.volumes.stream import Outputs, slabs
 COARSE_VOXELS = 2_000_000
 """Components are found on a grid of at most so many voxels; each is then decoded in its own box."""
 
+LARGEST_BOX = 6_000_000
+"""Boxes of more voxels are divided on coarser ones, so that memory stays bounded whatever a network says."""
+
 
 @dataclass(frozen=True)
 class Thresholds:
@@ -32,13 +35,19 @@ class Thresholds:
     thing : probability from which a voxel belongs to a thing.
     rise : how far distance must rise above the saddle to another peak for a thing of its own (the h of h-maxima).
     border : how much the border head deepens saddles, 0 to 1.
+    depth : weight of how deep a voxel lies in the mask itself, against the distance head; 0 to 1.
+    smooth : standard deviation in voxels by which what is divided is smoothed before.
     smallest_mm3 : things below this volume are dropped.
+    radius_mm : depth that counts as 1, about the inner radius of a typical thing.
     """
 
     thing: float = 0.5
     rise: float = 0.2
     border: float = 0.5
+    depth: float = 0.0
+    smooth: float = 0.5
     smallest_mm3: float = 0.0
+    radius_mm: float = 1.0
 
     def to_dict(self) -> dict[str, float]:
         return asdict(self)
@@ -55,7 +64,7 @@ def find_things(
     """Instances (uint16 or uint32 store, 1..n) and the class of each.
 
     Every connected piece of the thing mask is decoded in a box of its own, so memory is bounded by the largest piece;
-    the result is the same as that of the whole at once.
+    the result is the same as that of the whole at once. Pieces in very large boxes are divided on coarser voxels.
     """
     assert outputs.thing is not None and outputs.distance is not None and outputs.border is not None
     shape = outputs.classes.shape
@@ -64,26 +73,49 @@ def find_things(
     least = max(2, round(thresholds.smallest_mm3 / outputs.grid.voxel_mm3))
     for box, piece in pieces(outputs.thing, thresholds.thing):
         mask = (outputs.thing.read(box) >= _byte(thresholds.thing)) & piece
-        ids = split_touching(mask, outputs.distance.read(box), outputs.border.read(box), thresholds)
+        ids = split_bounded(mask, outputs.distance.read(box), outputs.border.read(box), thresholds, outputs.grid)
         classes = outputs.classes.read(box)
         here = instances.read(box)
-        for number, size in enumerate(np.bincount(ids.ravel())[1:], start=1):
-            if size < least:
+        sizes = np.bincount(ids.ravel())
+        for number, part in enumerate(ndimage.find_objects(ids), start=1):
+            if part is None or sizes[number] < least:
                 continue
-            mine = ids == number
-            votes = np.bincount(classes[mine], minlength=max(things) + 1)[list(things)]
+            mine = ids[part] == number
+            votes = np.bincount(classes[part][mine], minlength=max(things) + 1)[list(things)]
             owners.append(int(things[int(np.argmax(votes))]))
-            here[mine] = len(owners)
+            here[part][mine] = len(owners)
         instances.write(box, here)
     return instances, owners
 
 
-def split_touching(mask: np.ndarray, distance: np.ndarray, border: np.ndarray, thresholds: Thresholds) -> np.ndarray:
+def split_bounded(
+    mask: np.ndarray, distance: np.ndarray, border: np.ndarray, thresholds: Thresholds, grid: Grid
+) -> np.ndarray:
+    """`split_touching`, on voxels as coarse as `LARGEST_BOX` demands."""
+    factor = int(np.ceil((mask.size / LARGEST_BOX) ** (1 / 3)))
+    if factor <= 1:
+        return split_touching(mask, distance, border, thresholds, grid.spacing_zyx)
+    from skimage.measure import block_reduce
+
+    blocks = (factor,) * 3
+    z, y, x = (s * factor for s in grid.spacing_zyx)
+    least, deep, between = (block_reduce(array, blocks, np.max) for array in (mask, distance, border))
+    ids = split_touching(least, deep, between, thresholds, (z, y, x))
+    for axis, size in enumerate(mask.shape):
+        ids = np.repeat(ids, factor, axis=axis).take(np.arange(size), axis=axis)
+    return np.where(mask, ids, 0)
+
+
+def split_touching(
+    mask: np.ndarray, distance: np.ndarray, border: np.ndarray, thresholds: Thresholds,
+    spacing_zyx: tuple[float, float, float] = (1.0, 1.0, 1.0),
+) -> np.ndarray:  # fmt: skip
     """(z, y, x) ids 1.. inside a mask: a watershed from peaks that rise far enough over the saddles between them.
 
     Parameters
     ----------
     distance, border : uint8, 255 for 1.
+    spacing_zyx : mm of the voxels, for how deep they lie in the mask.
     """
     from skimage.morphology import reconstruction
     from skimage.segmentation import watershed
@@ -92,7 +124,11 @@ def split_touching(mask: np.ndarray, distance: np.ndarray, border: np.ndarray, t
         return np.zeros(mask.shape, np.int32)
     energy = distance.astype(np.float32) / 255
     energy *= 1 - np.float32(thresholds.border) * border.astype(np.float32) / 255
-    energy = np.where(mask, ndimage.gaussian_filter(energy, 0.5), 0)
+    if thresholds.depth > 0:
+        deep = ndimage.distance_transform_edt(np.pad(mask, 1), sampling=spacing_zyx)[1:-1, 1:-1, 1:-1]
+        share = np.minimum(deep / thresholds.radius_mm, 1.5).astype(np.float32)
+        energy = (1 - np.float32(thresholds.depth)) * energy + np.float32(thresholds.depth) * share
+    energy = np.where(mask, ndimage.gaussian_filter(energy, thresholds.smooth), 0)
     rise = np.float32(thresholds.rise)
     low = reconstruction(np.maximum(energy - rise, 0), energy, method="dilation", footprint=np.ones((3, 3, 3)))
     seeds, count = ndimage.label((energy - low >= rise - 1e-4) & mask, np.ones((3, 3, 3)))
@@ -166,14 +202,16 @@ def tune(
             say(f"{thresholds}: PQ {value:.3f}")
         return value if value == value else -1.0
 
-    best = Thresholds(smallest_mm3=0.15 * typical_mm3)
+    best = usual(typical_mm3)
     scored = {best: quality(best)}
     grids = [
-        [{"rise": r, "thing": t} for r, t in itertools.product((0.05, 0.12, 0.2, 0.3, 0.45), (0.4, 0.5))],
+        [{"rise": r, "depth": d, "smooth": s, "border": 0.5 * (d == 0)}
+         for (d, s), r in itertools.product(((0.0, 0.5), (0.5, 1.0), (1.0, 1.0)), (0.05, 0.12, 0.25))],
+        [{"rise": r} for r in (0.03, 0.08, 0.18, 0.4)],
         [{"border": b} for b in (0.0, 0.9)],
-        [{"thing": t} for t in (0.3, 0.35, 0.45, 0.55, 0.6)],
+        [{"thing": t} for t in (0.35, 0.42, 0.58, 0.65)],
         [{"smallest_mm3": s * typical_mm3} for s in (0.02, 0.3)],
-    ]
+    ]  # fmt: skip
     for grid in grids:
         for change in grid:
             candidate = replace(best, **change)
@@ -181,6 +219,12 @@ def tune(
                 scored[candidate] = quality(candidate)
         best = max(scored, key=lambda one: scored[one])
     return best, scored[best]
+
+
+def usual(typical_mm3: float) -> Thresholds:
+    """Where there is nothing to tune on: scaled by the volume of a typical thing, in training."""
+    radius = 0.75 * (0.75 * typical_mm3 / np.pi) ** (1 / 3)  # things are longer than wide
+    return Thresholds(smallest_mm3=0.15 * typical_mm3, radius_mm=float(radius) or 1.0)
 
 
 def from_arrays(

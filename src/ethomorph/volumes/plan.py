@@ -68,6 +68,7 @@ class Plan:
     normalization : "image" takes air and scale from each volume, "shared" uses `low` and `scale` for all.
     mirror_axes : array axes (z, y, x as 0, 1, 2) that training mirrors.
     steps, batch_size : of the training.
+    overlap, mirrored : of prediction, see the settings.
     thresholds : of the decoding, tuned on the validation part.
     memory_mb : estimated for the feature maps of a training step.
     """
@@ -89,6 +90,7 @@ class Plan:
     overlap: float
     cases: int
     median_shape: tuple[int, int, int]
+    mirrored: bool = False
     thresholds: dict[str, float] = field(default_factory=dict)
     because: list[str] = field(default_factory=list)
 
@@ -214,14 +216,13 @@ def make_plan(
         spacing=spacing, finest=finest, coarsest=coarsest, patch=patch, pools=pools, kernels=kernels, channels=channels,
         normalization="shared" if shared else "image", low=float(np.median(lows)), scale=middle,
         mirror_axes=mirror_axes, steps=steps, batch_size=settings.batch_size,
-        memory_mb=round(bytes_ / 2**20, 1), overlap=settings.overlap, cases=len(found), median_shape=median,
+        memory_mb=round(bytes_ / 2**20, 1), overlap=settings.overlap, mirrored=settings.mirrored,
+        cases=len(found), median_shape=median,
         because=because,
     )  # fmt: skip
 
 
-def _mirror_axes(
-    found: Sequence[Fingerprint], classes: ClassMap, settings: SegmenterSettings
-) -> tuple[list[int], str]:
+def _mirror_axes(found: Sequence[Fingerprint], classes: ClassMap, settings: SegmenterSettings) -> tuple[list[int], str]:
     """Array axes that training mirrors, and why: left and right alone, so that what is above stays above."""
     if settings.mirror != "auto":
         return [0, 1, 2] if settings.mirror == "on" else [], f"mirroring {settings.mirror} as set"

@@ -29,7 +29,8 @@ class SegmenterSettings:
     rotate_deg, zoom : how far patches are turned about each axis, and by which factor their size varies.
     mirror : "auto" mirrors left and right unless a class is of one side; "on" mirrors along every axis; "off".
     noise, blur_mm, gamma, contrast : largest augmentation of intensities; noise and contrast in units of the spread.
-    overlap : of patches in prediction, as a share of their size.
+    overlap : of patches in prediction, as a share of their size; 0.25 is three times as fast and less exact.
+    mirrored : predict every patch mirrored too, along the axes that training mirrors, and take the mean; slower.
     """
 
     spacing_mm: tuple[float, float, float] | None = None
@@ -50,7 +51,8 @@ class SegmenterSettings:
     blur_mm: float = 0.2
     gamma: float = 1.3
     contrast: float = 0.2
-    overlap: float = 0.25
+    overlap: float = 0.5
+    mirrored: bool = False
     workers: int = 0
 
     def __post_init__(self) -> None:

@@ -6,9 +6,10 @@ skipped. What it will need is predicted before the start and refused where it ca
 
 from __future__ import annotations
 
+import itertools
 import math
 import mmap
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -118,6 +119,7 @@ def stream(
     made = [Store(shape, np.uint8, scratch) for _ in range(4 if things else 1)]
     tiles = skipped = 0
     corners = [(a, b) for a in y for b in x]
+    flips = mirrorings(plan.mirror_axes) if plan.mirrored else [()]
     network.eval()
     for index, start in enumerate(z):
         slab = padded(read(start, min(start + plan.patch[0], shape[0])), (plan.patch[0], *full[1:]))
@@ -128,7 +130,7 @@ def stream(
                 skipped += 1
                 continue
             sums[:, :, a : a + plan.patch[1], b : b + plan.patch[2]] += (
-                tile_outputs(network, tile, classes, bool(things), device) * weights
+                tile_outputs(network, tile, classes, bool(things), device, flips) * weights
             )
             if progress is not None:
                 progress(tiles / (len(z) * len(corners)))
@@ -150,15 +152,33 @@ def stream(
     return Outputs(grid, made[0], thing, distance, border, tiles, skipped)
 
 
-def tile_outputs(network: torch.nn.Module, tile: np.ndarray, classes: int, things: bool, device: str) -> np.ndarray:
-    """(foreground classes [+ distance, border], z, y, x) probabilities of one patch."""
+def tile_outputs(
+    network: torch.nn.Module, tile: np.ndarray, classes: int, things: bool, device: str,
+    flips: Sequence[tuple[int, ...]] = ((),),
+) -> np.ndarray:  # fmt: skip
+    """(foreground classes [+ distance, border], z, y, x) probabilities of one patch, the mean over its `flips`."""
+    total = None
     with torch.inference_mode():
-        x = torch.from_numpy(np.ascontiguousarray(tile))[None, None].to(device)
-        out = network(x.contiguous(memory_format=torch.channels_last_3d))[0].float()
-        shares = torch.softmax(out[:classes], dim=0)[1:]
-        if things:
-            shares = torch.cat([shares, torch.sigmoid(out[classes:])])
-        return shares.cpu().numpy()
+        plain = torch.from_numpy(np.ascontiguousarray(tile))[None, None].to(device)
+        for axes in flips:
+            x = plain.flip([2 + axis for axis in axes])
+            out = network(x.contiguous(memory_format=torch.channels_last_3d))[0].float()
+            shares = torch.softmax(out[:classes], dim=0)[1:]
+            if things:
+                shares = torch.cat([shares, torch.sigmoid(out[classes:])])
+            shares = shares.flip([1 + axis for axis in axes])
+            total = shares if total is None else total + shares
+        assert total is not None
+        return (total / len(flips)).cpu().numpy()
+
+
+def mirrorings(axes: Sequence[int]) -> list[tuple[int, ...]]:
+    """Every way of mirroring along some of the axes, none included.
+
+    >>> mirrorings([2]), len(mirrorings([0, 1, 2]))
+    ([(), (2,)], 8)
+    """
+    return [chosen for count in range(len(axes) + 1) for chosen in itertools.combinations(axes, count)]
 
 
 def decide(shares: np.ndarray, foreground: int, things: list[int]) -> list[np.ndarray]:

@@ -18,7 +18,7 @@ from ethomorph.core.resample import resample_labels, resample_shapes
 from ethomorph.core.volume import LabelVolume, ScalarVolume
 from ethomorph.volumes.classes import ClassMap
 from ethomorph.volumes.data import Case
-from ethomorph.volumes.decode import Thresholds, find_things, settle_classes, tune
+from ethomorph.volumes.decode import Thresholds, find_things, settle_classes, tune, usual
 from ethomorph.volumes.plan import Plan, fingerprint, intensity_range, make_plan
 from ethomorph.volumes.settings import SegmenterSettings
 from ethomorph.volumes.store import Store
@@ -120,7 +120,8 @@ class UNet3dSegmenter:
         self.notes_ += self.result_.notes
         self._network = module.average.eval()
         self.thresholds_ = self._tuned(validation, held, train)
-        self.plan_ = replaced(self.plan_, thresholds=self.thresholds_.to_dict())
+        found = self.thresholds_.to_dict() | {"typical_mm3": self.typical_mm3_}
+        self.plan_ = replaced(self.plan_, thresholds=found)
         if keep:
             write_facts(folder / PLAN, self.plan_.to_dict())
         if self.result_.stop in ("epochs", "steps", "early"):
@@ -154,7 +155,7 @@ class UNet3dSegmenter:
             return Thresholds()
         if not validation:
             self.notes_.append("no validation part: thresholds of the decoding are the usual ones, not tuned")
-            return Thresholds(smallest_mm3=0.15 * typical)
+            return usual(typical)
         found = []
         for case in list(validation)[:TUNED_ON]:
             image = case.read_image()
