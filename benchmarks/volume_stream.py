@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +132,9 @@ def main() -> None:
     work = options.work or Path(tempfile.mkdtemp(prefix="volume-stream-"))
     work.mkdir(parents=True, exist_ok=True)
     stack = work / "stack.npy"
-    start = make_stack(stack, options.seed)
+    # in a process of its own: on Linux a child's peak begins at its parent's
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        start = pool.submit(make_stack, stack, options.seed).result()
     middle = start + 20
     whole = run("ours", stack, options.model, 0, SHAPE[0], work / "whole.npy")
     part = run("ours", stack, options.model, middle, PLANES, work / "ours.npy")
