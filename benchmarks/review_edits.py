@@ -230,7 +230,7 @@ def report(
     asked: argparse.Namespace,
     watch: Stopwatch,
 ) -> None:
-    seconds = np.array([s for p in people for s in p.seconds])
+    seconds = np.array([s for p in people for s in p.seconds] or [0.0])
     count = sum(len(p.acknowledged) for p in people)
     failures = [f for p in people for f in p.failures]
     ours = f"{len(lost)} of {count} acknowledged edits lost, {torn} files half-written"
@@ -239,7 +239,7 @@ def report(
             f"{asked.people} people edit one study for {asked.minutes:g} min, the server killed (-9) {kills} times",
             ours,
             goal="no edit lost, no file half-written",
-            met=not lost and not torn and check == "ok" and kills >= 10,
+            met=count > 0 and not lost and not torn and check == "ok" and kills >= 10,
         ),
     ]  # fmt: skip
     write_result(

@@ -7,7 +7,9 @@ import re
 import httpx
 import pytest
 
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 BONES = "/api/studies/lizards/tasks/bones"
+sync_api.expect.set_options(timeout=60_000)
 pytestmark = pytest.mark.timeout(600)
 
 
@@ -23,7 +25,9 @@ def choose(page, name):
 
 
 def saved(page):
-    page.wait_for_function("document.querySelector('.saving')?.textContent === 'All saved'")
+    """Wait for the page's own word; it draws at the next frame what the hand did."""
+    page.wait_for_timeout(100)
+    page.locator(".saving.saved").wait_for()
 
 
 def held(page, name):
@@ -100,18 +104,18 @@ def test_grades_filter_progress_and_write_back(page, server, study):
     open_page(page, server)
     choose(page, "0002_dorsal.png")
     page.keyboard.press("b")
-    page.wait_for_function("!document.querySelector('.caption h1')?.textContent.startsWith('0002')")
+    sync_api.expect(page.locator(".caption h1")).not_to_contain_text("0002")
     saved(page)
     assert held(page, "0002_dorsal.png")["grade"]["value"] == "bad"
     choose(page, "0004_dorsal.png")
     page.keyboard.press("d")
     page.get_by_text("1 of 24 specimens done").wait_for()
     page.get_by_label("Show", exact=True).select_option("done")
-    page.wait_for_function("document.querySelectorAll('.rows li').length === 1")
+    sync_api.expect(page.locator(".rows li")).to_have_count(1)
     page.get_by_label("Show", exact=True).select_option("all")
     page.keyboard.press("/")
     page.keyboard.type("0003")
-    page.wait_for_function("document.querySelectorAll('.rows li').length === 1")
+    sync_api.expect(page.locator(".rows li")).to_have_count(1)
     page.get_by_role("button", name="Export").click()
     page.get_by_role("button", name="Write into the study's files").click()
     page.get_by_text("Written:").wait_for()
@@ -130,7 +134,7 @@ def test_scale_by_two_points_gives_millimetres_live(page, server):
     page.mouse.click(box["x"] + 200, middle)
     page.mouse.click(box["x"] + 400, middle)
     page.get_by_label("In truth, in mm").fill("20")
-    page.get_by_role("button", name="Set the scale").click()
+    page.get_by_role("button", name="Set the scale", exact=True).click()
     saved(page)
     zoom = on_screen(page, "0001_dorsal.png", 0)[2]
     scale = held(page, "0001_dorsal.png")["scale"]["value"]
@@ -185,15 +189,16 @@ def test_the_page_is_usable_without_seeing_it(page, server):
 CONTRAST = """() => {
   const style = getComputedStyle(document.documentElement);
   const light = (name) => {
-    const hex = style.getPropertyValue(name).trim().slice(1);
+    let hex = style.getPropertyValue(name).trim().slice(1);
+    if (hex.length === 3) hex = [...hex].map((c) => c + c).join('');
     const [r, g, b] = [0, 2, 4].map((i) => parseInt(hex.slice(i, i + 2), 16) / 255)
       .map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const found = {};
-  for (const [ink, ground] of [['--ink', '--panel'], ['--soft', '--panel'], ['--faint', '--panel'], 
-    ['--soft', '--ground'], ['--accent', '--panel'], ['--accent-ink', '--accent'], ['--good', '--good-wash'], ['--bad', '--bad-wash'],
-    ['--warn', '--warn-wash']]) {
+  for (const [ink, ground] of [['--ink', '--panel'], ['--soft', '--panel'], ['--faint', '--panel'],
+    ['--soft', '--ground'], ['--accent', '--panel'], ['--accent-ink', '--accent'], ['--good', '--good-wash'],
+    ['--bad', '--bad-wash'], ['--warn', '--warn-wash']]) {
     const [a, b] = [light(ink), light(ground)];
     found[`${ink} on ${ground}`] = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
   }
