@@ -138,9 +138,11 @@ def test_a_second_animal_is_seen_from_the_first():
     recording = walking()
     other = recording.points.copy() + [30, 0]
     pair = Recording("p", np.concatenate([recording.points, other], axis=1), 20.0, recording.nodes, ["a", "b"])
-    assert np.allclose(signal(pair, "b: distance"), 3.0, atol=0.01)
-    assert np.allclose(signal(pair, "b: ahead"), 3.0, atol=0.01) and np.allclose(signal(pair, "b: aside"), 0, atol=0.01)
-    assert np.allclose(signal(pair, "b: same heading"), 1)
+    assert np.allclose(signal(pair, "nearest other: distance"), 3.0, atol=0.01)
+    assert np.allclose(signal(pair, "nearest other: ahead"), 3.0, atol=0.01) and np.allclose(
+        signal(pair, "nearest other: aside"), 0, atol=0.01
+    )
+    assert np.allclose(signal(pair, "nearest other: same heading"), 1)
 
 
 def test_windows_before_and_after():
