@@ -126,3 +126,13 @@ def test_the_network_keeps_the_patch_s_shape():
 def test_settings_that_make_no_sense_are_refused(bad):
     with pytest.raises(InputError):
         SegmenterSettings.from_dict(bad)
+
+
+def test_flesh_alone_is_empty_where_every_class_is_brighter():
+    from ethomorph.volumes.unet3d import empty_below
+
+    edges = np.concatenate([[-1.5], np.linspace(-1.5, 3.5, 129)[1:]])
+    dark, bright = (edges[:-1] >= -1.2) & (edges[:-1] < -0.9), (edges[:-1] >= 0.5) & (edges[:-1] < 1.5)
+    air = dark.astype(float)
+    assert 0.5 < empty_below(np.stack([air, bright * 1.0, bright * 2.0])) < 0.7
+    assert empty_below(np.stack([air, bright * 1.0, dark * 1.0])) == -0.6

@@ -69,6 +69,8 @@ class Plan:
     mirror_axes : array axes (z, y, x as 0, 1, 2) that training mirrors.
     steps, batch_size : of the training.
     overlap, mirrored : of prediction, see the settings.
+    empty_below : normalised intensity that a patch must exceed to hold anything: that of air, or of flesh where all
+        classes are brighter.
     thresholds : of the decoding, tuned on the validation part.
     memory_mb : estimated for the feature maps of a training step.
     """
@@ -91,6 +93,7 @@ class Plan:
     cases: int
     median_shape: tuple[int, int, int]
     mirrored: bool = False
+    empty_below: float = -0.6
     thresholds: dict[str, float] = field(default_factory=dict)
     because: list[str] = field(default_factory=list)
 

@@ -27,8 +27,8 @@ from ethomorph.volumes.store import Store
 LIBRARIES = 420 * 2**20
 """Resident memory of Python with torch and SciPy before any volume, measured on Linux."""
 
-AIR, AIR_SHARE = -0.6, 1e-3
-"""A tile is empty where less than this share of it is brighter than a fifth of the way from air to bright tissue."""
+EMPTY_SHARE = 1e-3
+"""A tile is empty where less than this share of it is brighter than `Plan.empty_below`."""
 
 DECIDED = 8
 """Planes that are decided at once."""
@@ -126,7 +126,7 @@ def stream(
         for a, b in corners:
             tile = slab[:, a : a + plan.patch[1], b : b + plan.patch[2]]
             tiles += 1
-            if np.count_nonzero(tile > AIR) < AIR_SHARE * tile.size:
+            if np.count_nonzero(tile > plan.empty_below) < EMPTY_SHARE * tile.size:
                 skipped += 1
                 continue
             sums[:, :, a : a + plan.patch[1], b : b + plan.patch[2]] += (

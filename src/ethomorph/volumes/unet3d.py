@@ -35,6 +35,9 @@ CALM_PATCHES = 3
 TUNED_ON = 6
 """Thresholds are tuned on so many validation volumes at most."""
 
+AIR = -0.6
+"""Normalised intensity a fifth of the way from air to bright tissue."""
+
 PLAN = "plan.toml"
 Change = Callable[[Case, ScalarVolume], ScalarVolume]
 
@@ -85,6 +88,7 @@ class UNet3dSegmenter:
         volumes = [prepare(case, self.plan_, self.classes, prepared, seed=seed) for case in train]
         held = [prepare(case, self.plan_, self.classes, prepared, seed=seed) for case in validation]
         self.histograms_ = class_histograms([v.arrays for v in volumes], len(self.classes.names))
+        self.plan_ = replaced(self.plan_, empty_below=empty_below(self.histograms_))
         settings = self.settings
         patches = Patches(volumes, self.plan_, settings, count=settings.batch_size * STEPS_AN_EPOCH, seed=seed)
         calm = [v for v in held if v.places]
@@ -301,6 +305,18 @@ def class_histograms(volumes: Sequence[dict[str, np.ndarray]], classes: int, bin
             for number in range(classes + 1):
                 counts[number] += np.histogram(pixels[here == number], edges)[0]
     return counts
+
+
+def empty_below(histograms: np.ndarray) -> float:
+    """Intensity that a tenth of the darkest class stays below, or a fifth of the way from air to bright tissue.
+
+    A patch is normalised by itself, so a network may take the brightest flesh of a patch without bone for bone; a patch
+    in which nothing is as bright as any class is not shown to it.
+    """
+    edges = histogram_edges(histograms.shape[1])
+    shares = np.cumsum(histograms[1:], axis=1) / np.maximum(histograms[1:].sum(axis=1, keepdims=True), 1e-9)
+    first = (shares >= 0.1).argmax(axis=1)
+    return round(max(AIR, float(np.min(edges[first]))), 4)
 
 
 def histogram_edges(bins: int = 128) -> np.ndarray:
