@@ -19,7 +19,9 @@ from ethomorph.core.files import write_json
 AXES = ("z", "y", "x")
 SLAB = 32
 """Planes that are turned at once."""
-TYPES = {"image": np.dtype(np.uint8), "truth": np.dtype(np.uint16), "prediction": np.dtype(np.uint16)}
+TYPES: dict[str, np.dtype[Any]] = {
+    "image": np.dtype(np.uint8), "truth": np.dtype(np.uint16), "prediction": np.dtype(np.uint16),
+}  # fmt: skip
 MOST_SAMPLES = 400_000
 DONE = "planes.json"
 
@@ -173,4 +175,5 @@ def _overlaps(truth: np.ndarray, other: np.ndarray, counts: np.ndarray) -> dict[
 
 if __name__ == "__main__":
     given = json.loads(sys.argv[1])
-    build(*(Path(given[k]) if given.get(k) else None for k in ("image", "truth", "prediction")), Path(given["folder"]))  # type: ignore[arg-type]
+    truth, prediction = (Path(given[k]) if given.get(k) else None for k in ("truth", "prediction"))
+    build(Path(given["image"]), truth, prediction, Path(given["folder"]))
