@@ -1,7 +1,7 @@
 """Twenty mouse heads: an atlas registered to each, scored at 45 landmarks of a person, beside elastix and ANTs.
 
-Run: ``python -m benchmarks.registration DATA [--peers PYTHON]``, where DATA holds the mouse-skull CT atlas (``atlas/``,
-``volumes/``, ``landmarks/``; GPL-3.0, not shipped) and PYTHON has itk-elastix and antspyx. The scans lie in any
+Run: ``python -m benchmarks.registration [DATA] [--peers PYTHON]``, where DATA holds the mouse-skull CT atlas
+(``atlas/``, ``volumes/``, ``landmarks/``; GPL-3.0, not shipped) and PYTHON has itk-elastix and antspyx. The scans lie in any
 direction, up to 180 degrees off, so all three programs begin from the same linear start, found here by bone alone;
 landmarks take no part in any registration. Each registration is kept once it is done (``--minutes`` cuts the run).
 """
@@ -38,6 +38,7 @@ VOXEL_MM = 0.1411
 # numbers, from 1, of the atlas's 51 landmarks that the 45 of the specimens are
 COMMON = [*range(1, 23), 24, 25, *range(27, 34), *range(36, 45), 46, 47, 49, 50, 51]
 PEERS = ("elastix", "ants")
+DATA = Path(__file__).parents[2] / "shared" / "data" / "mouse-skull-ct"
 WORKER = Path(__file__).parent / "peers" / "registration.py"
 BONE_SEGMENTS = (1, 2, 21)
 
@@ -217,7 +218,7 @@ def report(rows: list[dict[str, Any]], watch: Stopwatch) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
+    parser.add_argument("data", type=Path, nargs="?", default=DATA)
     parser.add_argument("--peers", help="a Python with itk-elastix and antspyx")
     parser.add_argument("--minutes", type=float, default=1e9)
     parser.add_argument("--work", type=Path, default=RESULTS / "parts")

@@ -38,11 +38,11 @@ CLASSES: dict[str, Any] = {
 SPACINGS, UNSEEN_SPACINGS = (0.11, 0.14), (0.095, 0.165)
 """mm: a head is some 200 voxels long and a tooth 8 to 13 wide, still coarser than microCT of a lizard."""
 
-PARTS = {"train": (1000, 24), "validation": (2000, 4), "test": (3000, 10), "unseen": (4000, 4)}
+PARTS = {"train": (1000, 32), "validation": (2000, 4), "test": (3000, 10), "unseen": (4000, 4)}
 SETTINGS: dict[str, Any] = {
-    "steps": 1800, "patch_voxels": 64**3, "batch_size": 1, "learning_rate": 7e-3, "mirrored": True,
+    "steps": 2200, "patch_voxels": 96**3, "batch_size": 1, "learning_rate": 7e-3, "mirrored": True,
 }  # fmt: skip
-"""A patch holds 8 mm of a head, so that it shows which jaw a piece of bone belongs to."""
+"""A patch holds 12 mm of a head, so that it shows which jaw a piece of bone belongs to."""
 
 
 CORES = 2

@@ -1,5 +1,7 @@
 """The plan follows from the data by rules that can be checked by hand."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -25,16 +27,29 @@ def seen(shape=(100, 120, 140), spacing=(0.1, 0.1, 0.1), low=0.0, scale=1.0, lef
 def test_isotropic_volumes_get_cubes_and_their_median_spacing():
     plan = plan_of([seen(), seen(spacing=(0.2, 0.2, 0.2)), seen(spacing=(0.1, 0.1, 0.1))])
     assert plan.spacing == (0.1, 0.1, 0.1)
-    assert plan.patch == (48, 48, 48) and plan.pools == [(2, 2, 2)] * 3
-    assert plan.channels == [8, 16, 32, 64]
+    assert plan.patch == (80, 80, 80) and plan.stem == (2, 2, 2) and plan.pools == [(2, 2, 2)] * 3
+    assert plan.channels == [16, 32, 64, 128]
+    plan = plan_of([seen()], stem=1)
+    assert plan.patch == (48, 48, 48) and plan.pools == [(2, 2, 2)] * 3 and plan.channels == [8, 16, 32, 64]
     assert plan_of([seen((200, 200, 200))], gpu=True, memory_gb=24).patch == (112, 112, 112)
 
 
 def test_thick_slices_are_not_pooled_until_the_others_are_as_coarse():
     plan = plan_of([seen(shape=(20, 200, 200), spacing=(0.1, 0.1, 0.8))])
-    assert plan.kernels[0] == (1, 3, 3) and plan.pools[0] == (1, 2, 2)
+    assert plan.kernels[0] == (1, 3, 3) and plan.stem == (1, 2, 2) and plan.pools[0] == (1, 2, 2)
     assert plan.kernels[-1] == (3, 3, 3)
-    assert all(p % int(np.prod([q[a] for q in plan.pools])) == 0 for a, p in enumerate(plan.patch))
+    steps = [plan.stem, *plan.pools]
+    assert all(p % int(np.prod([q[a] for q in steps])) == 0 for a, p in enumerate(plan.patch))
+
+
+def test_voxels_are_folded_on_a_cpu_where_things_are_wide_enough():
+    def stem(instance_mm3, **more):
+        one = replace(seen(), instances=1, instance_mm3=instance_mm3)
+        return plan_of([one], **more).stem
+
+    assert stem(0.1) == (2, 2, 2)  # a ball of 5.8 voxels
+    assert stem(0.05) == (1, 1, 1)  # of 4.6
+    assert stem(0.1, gpu=True) == (1, 1, 1) and stem(0.05, stem=2) == (2, 2, 2)
 
 
 def test_small_volumes_get_small_patches_and_memory_bounds_the_rest():
@@ -114,9 +129,10 @@ def test_the_network_keeps_the_patch_s_shape():
     import torch
 
     plan = plan_of([seen(shape=(20, 64, 64), spacing=(0.1, 0.1, 0.4))], patch_voxels=16**3 * 2)
-    network = UNet3d(3, plan.channels, plan.pools, plan.kernels, things=True)
-    with torch.inference_mode():
-        assert network(torch.zeros(1, 1, *plan.patch)).shape == (1, 5, *plan.patch)
+    for stem in (plan.stem, (1, 1, 1)):
+        network = UNet3d(3, plan.channels, plan.pools, plan.kernels, things=True, stem=stem)
+        with torch.inference_mode():
+            assert network(torch.zeros(1, 1, *plan.patch)).shape == (1, 5, *plan.patch)
     assert activation_bytes(plan.patch, plan.channels, plan.pools, training=True) > activation_bytes(
         plan.patch, plan.channels, plan.pools, training=False
     )

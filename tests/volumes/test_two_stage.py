@@ -7,7 +7,7 @@ from ethomorph.core.errors import InputError
 from ethomorph.phantoms.head import simulate_head
 from ethomorph.volumes.data import Case
 from ethomorph.volumes.estimator import VolumeSegmenter
-from ethomorph.volumes.two_stage import emptied
+from ethomorph.volumes.two_stage import emptied, without_crumbs
 
 CLASSES = {"brain": "Brain", "skull": ["OtherBone", "LowerJaw*"]}
 STAGE = {"steps": 50, "patch_voxels": 16**3 * 2, "channels": 6, "averaging": 0.9}
@@ -41,6 +41,19 @@ def test_removing_leaves_air_and_nothing_else_changed(cases):
     without = emptied(image, mask).array
     assert np.array_equal(without[~mask], image.array[~mask])
     assert np.unique(without[mask]).size == 1 and without[mask].max() <= np.percentile(image.array, 5)
+
+
+@pytest.mark.parametrize("coarse", [10**6, 2000])
+def test_crumbs_are_no_part_of_what_is_removed(coarse, monkeypatch):
+    monkeypatch.setattr("ethomorph.volumes.two_stage.COARSE_VOXELS", coarse)
+    mask = np.zeros((40, 30, 35), bool)
+    mask[5:20, 5:20, 5:20] = True
+    eyes = mask.copy()
+    eyes[28:38, 5:15, 5:15] = True  # a third of the larger
+    crumbs = eyes.copy()
+    crumbs[5:8, 25:28, 28:31] = True
+    assert np.array_equal(without_crumbs(crumbs), eyes)
+    assert not without_crumbs(np.zeros_like(mask)).any()
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,15 @@ COMMON_SCALE = 0.08
 NEAR, SAME = 1.25, 1.05
 """Training volumes within these factors of the network's voxels keep theirs: by themselves, or where they were set."""
 
+STEM, STEM_CHANNELS = 2, 2
+"""Voxels that a CPU folds into features first, and how many times as many features that makes."""
+
+WIDE_VOXELS = 5.0
+"""Things must be so wide for a stem, as balls of their volume."""
+
 MAX_LEVELS = 5
 WIDEST = 320
-CPU_PATCH, GPU_PATCH = 48**3, 112**3
+CPU_PATCH, STEM_PATCH, GPU_PATCH = 48**3, 80**3, 112**3
 CPU_CHANNELS, GPU_CHANNELS = 8, 32
 
 
@@ -64,7 +70,8 @@ class Plan:
     ----------
     spacing : (x, y, z) mm of its voxels.
     finest, coarsest : (x, y, z) mm between which a volume is seen on its own voxels; others are resampled to `spacing`.
-    patch : (z, y, x) voxels. pools, kernels : by level. channels : by level.
+    patch : (z, y, x) voxels. stem : (z, y, x) voxels folded into features before the first level.
+    pools, kernels : by level. channels : by level.
     normalization : "image" takes air and scale from each volume, "shared" uses `low` and `scale` for all.
     mirror_axes : array axes (z, y, x as 0, 1, 2) that training mirrors.
     steps, batch_size : of the training.
@@ -92,6 +99,7 @@ class Plan:
     overlap: float
     cases: int
     median_shape: tuple[int, int, int]
+    stem: tuple[int, int, int] = (1, 1, 1)
     mirrored: bool = False
     empty_below: float = -0.6
     thresholds: dict[str, float] = field(default_factory=dict)
@@ -124,6 +132,7 @@ class Plan:
             as_tuples: dict[str, Any] = {
                 **{key: tuple(float(v) for v in getattr(made, key)) for key in ("spacing", "finest", "coarsest")},
                 "patch": tuple(int(v) for v in made.patch),
+                "stem": tuple(int(v) for v in made.stem),
                 "median_shape": tuple(int(v) for v in made.median_shape),
                 "pools": [tuple(int(v) for v in p) for p in made.pools],
                 "kernels": [tuple(int(v) for v in k) for k in made.kernels],
@@ -194,12 +203,15 @@ def make_plan(
         f"of {NEAR:g} of the median, times the zoom of its patches; others are resampled"
     )
     median = _median_shape(found, spacing)
-    patch_voxels = settings.patch_voxels or (GPU_PATCH if gpu else CPU_PATCH)
-    base = settings.channels or (GPU_CHANNELS if gpu else CPU_CHANNELS)
+    stem, reason = _stem(found, spacing, settings, gpu=gpu)
+    because.append(reason)
+    folded = stem != (1, 1, 1)
+    patch_voxels = settings.patch_voxels or (GPU_PATCH if gpu else STEM_PATCH if folded else CPU_PATCH)
+    base = settings.channels or (GPU_CHANNELS if gpu else CPU_CHANNELS) * (STEM_CHANNELS if folded else 1)
     while True:
-        patch, pools, kernels = _patch(median, spacing, patch_voxels)
+        patch, pools, kernels = _patch_of(median, spacing, patch_voxels, stem)
         channels = [min(base * 2**level, WIDEST) for level in range(len(kernels))]
-        bytes_ = activation_bytes(patch, channels, pools, training=True) * settings.batch_size
+        bytes_ = activation_bytes(patch, channels, pools, training=True, stem=stem) * settings.batch_size
         if bytes_ <= settings.memory_gb * 2**30 or patch_voxels <= 16**3:
             break
         patch_voxels = int(patch_voxels * 0.8)
@@ -220,9 +232,39 @@ def make_plan(
         normalization="shared" if shared else "image", low=float(np.median(lows)), scale=middle,
         mirror_axes=mirror_axes, steps=steps, batch_size=settings.batch_size,
         memory_mb=round(bytes_ / 2**20, 1), overlap=settings.overlap, mirrored=settings.mirrored,
-        cases=len(found), median_shape=median,
+        cases=len(found), median_shape=median, stem=stem,
         because=because,
     )  # fmt: skip
+
+
+def _stem(
+    found: Sequence[Fingerprint], spacing: tuple[float, float, float], settings: SegmenterSettings, *, gpu: bool
+) -> tuple[tuple[int, int, int], str]:
+    """Voxels (z, y, x) to fold into features, and why; axes that are coarse already are not folded."""
+    size = np.array(spacing[::-1])
+    factor = settings.stem
+    reason = "stem as set"
+    if not factor:
+        typical = [f.instance_mm3 for f in found if f.instances]
+        wide = min(((6 * v / np.pi) ** (1 / 3) for v in typical), default=np.inf) / size.max()
+        factor = 1 if gpu or wide < WIDE_VOXELS else STEM
+        reason = (
+            "no stem: a GPU has time for the finest level" if gpu
+            else f"no stem: things are {wide:.1f} voxels wide" if factor == 1
+            else "stem: on a CPU the finest level costs most, so voxels are folded into features first"
+        )  # fmt: skip
+    z, y, x = (factor if s < 1.5 * size.min() else 1 for s in size)
+    return (z, y, x), reason
+
+
+def _patch_of(
+    shape: tuple[int, int, int], spacing: tuple[float, float, float], voxels: int, stem: tuple[int, int, int]
+) -> tuple[tuple[int, int, int], list[tuple[int, int, int]], list[tuple[int, int, int]]]:
+    """`_patch` of the folded volume, its patch in voxels."""
+    z, y, x = (max(1, round(n / s)) for n, s in zip(shape, stem, strict=True))
+    a, b, c = (v * s for v, s in zip(spacing, stem[::-1], strict=True))
+    patch, pools, kernels = _patch((z, y, x), (a, b, c), voxels // (stem[0] * stem[1] * stem[2]))
+    return (patch[0] * stem[0], patch[1] * stem[1], patch[2] * stem[2]), pools, kernels
 
 
 def _mirror_axes(found: Sequence[Fingerprint], classes: ClassMap, settings: SegmenterSettings) -> tuple[list[int], str]:

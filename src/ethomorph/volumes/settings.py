@@ -16,9 +16,12 @@ class SegmenterSettings:
     Parameters
     ----------
     spacing_mm : (x, y, z) of the voxels that the network sees; the training part's median where left out.
-    patch_voxels : voxels of a patch at most; 0 chooses 48^3 on a CPU and 112^3 on a GPU.
+    patch_voxels : voxels of a patch at most; 0 chooses 48^3 on a CPU (80^3 after a stem) and 112^3 on a GPU.
     memory_gb : of feature maps in training; patches shrink until they fit.
-    channels : features of the finest level, doubled from level to level up to 320; 0 chooses 8 on a CPU, 32 on a GPU.
+    channels : features of the finest level, doubled from level to level up to 320; 0 chooses 8 on a CPU, 32 on a GPU,
+        and twice as many after a stem.
+    stem : voxels along each axis that are folded into features before the finest level; 0 chooses 2 on a CPU where
+        things are wide enough for it, and 1 elsewhere.
     batch_size : patches in a step.
     steps : optimizer steps; 0 takes as many as `max_minutes` allow, or 4000 where no time is set.
     learning_rate : at its highest; it falls along a cosine.
@@ -37,6 +40,7 @@ class SegmenterSettings:
     patch_voxels: int = 0
     memory_gb: float = 4.0
     channels: int = 0
+    stem: int = 0
     batch_size: int = 2
     steps: int = 0
     learning_rate: float = 1e-2
@@ -58,10 +62,10 @@ class SegmenterSettings:
     def __post_init__(self) -> None:
         if self.mirror not in ("auto", "on", "off"):
             raise InputError(repr(self.mirror), place="settings.mirror", fix="use auto, on or off")
-        limits = {"steps": (0, 10**7), "batch_size": (1, 512), "channels": (0, 512), "overlap": (0, 0.75),
-                  "foreground": (0, 1), "turned": (0, 1), "zoom": (1, 3), "memory_gb": (0.05, 1000),
-                  "rotate_deg": (0, 180), "learning_rate": (1e-7, 1), "averaging": (0, 0.99999),
-                  "gamma": (1, 5)}  # fmt: skip
+        limits = {"steps": (0, 10**7), "batch_size": (1, 512), "channels": (0, 512), "stem": (0, 4),
+                  "overlap": (0, 0.75), "foreground": (0, 1), "turned": (0, 1), "zoom": (1, 3),
+                  "memory_gb": (0.05, 1000), "rotate_deg": (0, 180), "learning_rate": (1e-7, 1),
+                  "averaging": (0, 0.99999), "gamma": (1, 5)}  # fmt: skip
         for name, (low, high) in limits.items():
             if not low <= getattr(self, name) <= high:
                 raise InputError(str(getattr(self, name)), place=f"settings.{name}", fix=f"give {low} to {high}")

@@ -64,7 +64,7 @@ def predicted_bytes(shape: tuple[int, ...], plan: Plan, *, classes: int, things:
     decided = 4 * DECIDED * plane * (2 * outputs + 4)
     read = plane * depth * (itemsize + 4)
     kept = min(4 * int(np.prod(shape, dtype=np.int64)), 4 * 128 * 2**20)
-    network = activation_bytes(plan.patch, plan.channels, plan.pools, training=False)
+    network = activation_bytes(plan.patch, plan.channels, plan.pools, training=False, stem=plan.stem)
     return LIBRARIES + accumulated + decided + read + kept + 2 * network
 
 

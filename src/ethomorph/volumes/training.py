@@ -70,7 +70,7 @@ class SegmenterModule(pl.LightningModule):
 
 def build_network(classes: int, plan: Plan, *, things: bool) -> UNet3d:
     """The plan's network, which at first says background everywhere: so it learns several times faster."""
-    network = UNet3d(classes, plan.channels, plan.pools, plan.kernels, things=things)
+    network = UNet3d(classes, plan.channels, plan.pools, plan.kernels, things=things, stem=plan.stem)
     with torch.no_grad():
         bias = network.head.bias
         assert bias is not None

@@ -1,7 +1,7 @@
 """The method ``two-stage``: find one structure, take it out of the image, then segment the rest.
 
 In MRI bone is dark and thin between bright tissues; without the brain the skull's inner side is an edge to nothing.
-Both stages are `unet3d`.
+Both stages are `unet3d`. Crumbs that the first stage finds elsewhere stay in the image.
 """
 
 from __future__ import annotations
@@ -21,9 +21,13 @@ from ethomorph.core.volume import LabelVolume, ScalarVolume, Segment
 from ethomorph.formats.nrrd import write_nrrd
 from ethomorph.volumes.classes import ClassMap
 from ethomorph.volumes.data import Case
+from ethomorph.volumes.decode import COARSE_VOXELS
 from ethomorph.volumes.plan import intensity_range
 from ethomorph.volumes.settings import SegmenterSettings
 from ethomorph.volumes.unet3d import UNet3dSegmenter
+
+CRUMB = 0.1
+"""Share of the largest part's volume below which a part is a crumb."""
 
 
 @dataclass(frozen=True)
@@ -155,7 +159,7 @@ class TwoStageSegmenter:
         self.notes_ = [*(f"first stage: {n}" for n in self._first.notes_), *self._second.notes_]
 
     def _mask(self, image: ScalarVolume, **options: Any) -> np.ndarray:
-        return self._first.predict_image(image, **options).array > 0
+        return without_crumbs(self._first.predict_image(image, **options).array > 0)
 
     def _emptied(self, case: Case, folder: Path) -> Case:
         """A case whose image has the first stage's structure taken out, on disk."""
@@ -163,6 +167,23 @@ class TwoStageSegmenter:
         path = folder / f"{case.name}.nrrd"
         write_nrrd(emptied(image, self._mask(image)), path, compress=False)
         return replace(case, image=path)
+
+
+def without_crumbs(mask: np.ndarray) -> np.ndarray:
+    """The mask without parts far smaller than its largest; parts are told apart on voxels as coarse as memory asks."""
+    from scipy import ndimage
+    from skimage.measure import block_reduce
+
+    factor = max(1, int(np.ceil((mask.size / COARSE_VOXELS) ** (1 / 3))))
+    counts = block_reduce(mask, (factor,) * 3, np.sum)
+    labels, number = ndimage.label(counts > 0, np.ones((3, 3, 3)))
+    if number < 2:
+        return mask
+    sizes = np.bincount(labels.ravel(), weights=counts.ravel())
+    body = (sizes >= CRUMB * sizes[1:].max())[labels] & (labels > 0)
+    for axis, size in enumerate(mask.shape):
+        body = np.repeat(body, factor, axis=axis).take(np.arange(size), axis=axis)
+    return mask & body
 
 
 def emptied(image: ScalarVolume, mask: np.ndarray) -> ScalarVolume:
