@@ -1,9 +1,10 @@
 """Twenty mouse heads: an atlas registered to each, scored at 45 landmarks of a person, beside elastix and ANTs.
 
 Run: ``python -m benchmarks.registration [DATA] [--peers PYTHON]``, where DATA holds the mouse-skull CT atlas
-(``atlas/``, ``volumes/``, ``landmarks/``; GPL-3.0, not shipped) and PYTHON has itk-elastix and antspyx. The scans lie in
-any direction, up to 180 degrees off, so all three programs begin from the same linear start, found here by bone alone;
-landmarks take no part in any registration. Each registration is kept once it is done (``--minutes`` cuts the run).
+(``atlas/``, ``volumes/``, ``landmarks/``; GPL-3.0, not shipped) and PYTHON has itk-elastix and antspyx. The scans
+lie in any direction, up to 180 degrees off, so all three programs begin from the same linear start, found here by
+bone alone; landmarks take no part in any registration. Each registration is kept once it is done (``--minutes`` cuts
+the run).
 """
 
 from __future__ import annotations

@@ -117,7 +117,7 @@ def main() -> None:
         by_ct[part], found = labelled_by_ct(work, part, parts[part])
         agreement += found
     # a patch holds most of a head: a smaller one, normalised by itself, does not show whose brightness it is
-    common = {"patch_voxels": 48**3, "batch_size": 1}
+    common = {"patch_voxels": 64**3, "batch_size": 1}
     once = common | {"steps": options.steps}
     twice = {"first": once, "second": once}
     ways: dict[str, tuple[str, dict[str, Any], dict[str, Any], dict[str, list[Case]]]] = {
