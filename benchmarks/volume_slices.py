@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, default=None, help="keep the training here, to go on later")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=700)
+    parser.add_argument("--steps", type=int, default=2000)
     options = parser.parse_args()
     watch = Stopwatch()
     head = simulate_head(seed=7, spacing=0.25, teeth=24)
@@ -38,7 +38,8 @@ def main() -> None:
     box = (slice(None), slice(middle - 2, middle + 2), slice(None))
     labels = LabelVolume(head.labels.layers[(slice(None), *box)], head.labels.grid.cropped(box), head.labels.segments)
     case = Case("four", head.image.cropped(box), labels)
-    settings = {"steps": options.steps, "crop": 64, "magnify": 2, "batch_size": 4, "learning_rate": 1.5e-3,
+    # whole slices, so that prediction sees what training saw
+    settings = {"steps": options.steps, "crop": 96, "magnify": 2, "batch_size": 2, "learning_rate": 1e-3,
                 "width": 64, "queries": 40, "axis": "y"}  # fmt: skip
     model = VolumeSegmenter(method="mask2former", classes=CLASSES, settings=settings, seed=options.seed, device="cpu")
     work = options.work or Path(tempfile.mkdtemp(prefix="volume-slices-"))

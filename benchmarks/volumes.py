@@ -40,7 +40,7 @@ SPACINGS, UNSEEN_SPACINGS = (0.11, 0.14), (0.095, 0.165)
 
 PARTS = {"train": (1000, 32), "validation": (2000, 4), "test": (3000, 10), "unseen": (4000, 4)}
 SETTINGS: dict[str, Any] = {
-    "steps": 2200, "patch_voxels": 96**3, "batch_size": 1, "learning_rate": 7e-3, "mirrored": True,
+    "steps": 1700, "patch_voxels": 96**3, "batch_size": 1, "learning_rate": 7e-3, "mirrored": True,
 }  # fmt: skip
 """A patch holds 12 mm of a head, so that it shows which jaw a piece of bone belongs to."""
 

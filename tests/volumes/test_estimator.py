@@ -1,5 +1,8 @@
 """The segmenter learns, resumes, is saved and loaded, and says what it needs."""
 
+import os
+import signal
+
 import numpy as np
 import pytest
 
@@ -7,6 +10,7 @@ from ethomorph.core.errors import FormatError, InputError, LabelError
 from ethomorph.training.settings import FitSettings
 from ethomorph.volumes.data import Case
 from ethomorph.volumes.estimator import VolumeSegmenter
+from ethomorph.volumes.patches import Patches
 from ethomorph.volumes.score import score_volume
 
 QUICK = {"patch_voxels": 24**3, "channels": 6, "averaging": 0.95}
@@ -84,6 +88,21 @@ def test_a_broken_off_training_goes_on_to_the_same_weights(head_cases, classes, 
     assert len((tmp_path / "b" / "history.csv").read_text().splitlines()) < 3
     broken = trained(tmp_path / "b", resume=True)
     assert all(np.array_equal(whole[k], broken[k]) for k in whole)
+
+
+def test_a_training_told_to_stop_does_not_tune_first(head_cases, classes, tmp_path, monkeypatch):
+    drawn, told = Patches.__getitem__, iter([True])
+
+    def draw(self, index):
+        if next(told, False):
+            os.kill(os.getpid(), signal.SIGTERM)
+        return drawn(self, index)
+
+    monkeypatch.setattr(Patches, "__getitem__", draw)
+    monkeypatch.setattr("ethomorph.volumes.unet3d.tune", lambda *a, **k: pytest.fail("tuned"))
+    model = VolumeSegmenter(classes=classes, settings={"patch_voxels": 16**3, "channels": 4, "steps": 30}, device="cpu")
+    model.fit(head_cases[:1], validation=head_cases[1:2], folder=tmp_path, progress=False)
+    assert any("interrupted" in note for note in model.notes_)
 
 
 def test_what_intensity_alone_gives_is_a_baseline(fitted, head_cases):

@@ -123,7 +123,11 @@ class UNet3dSegmenter:
         )  # fmt: skip
         self.notes_ += self.result_.notes
         self._network = module.average.eval()
-        self.thresholds_ = self._tuned(validation, held, train)
+        if self.result_.stop == "interrupt":  # whoever asked to stop waits
+            self.notes_.append("interrupted: thresholds of the decoding are the usual ones, not tuned")
+            self.thresholds_ = usual(self._typical())
+        else:
+            self.thresholds_ = self._tuned(validation)
         found = self.thresholds_.to_dict() | {"typical_mm3": self.typical_mm3_}
         self.plan_ = replaced(self.plan_, thresholds=found)
         if keep:
@@ -152,9 +156,12 @@ class UNet3dSegmenter:
         plan = make_plan(found, self.classes, self.settings, gpu=device != "cpu", steps=0)
         return replaced(plan, thresholds={"typical_mm3": self.typical_mm3_})
 
-    def _tuned(self, validation: Sequence[Case], held: Sequence[Any], train: Sequence[Case]) -> Thresholds:
-        typical = float(self.plan_.thresholds.get("typical_mm3", 0.0))
-        self.typical_mm3_ = typical
+    def _typical(self) -> float:
+        self.typical_mm3_ = float(self.plan_.thresholds.get("typical_mm3", 0.0))
+        return self.typical_mm3_
+
+    def _tuned(self, validation: Sequence[Case]) -> Thresholds:
+        typical = self._typical()
         if not self.classes.things:
             return Thresholds()
         if not validation:
