@@ -15,11 +15,48 @@ def table(path):
     return tables[0], names
 
 
-def test_one_tracking_in_two_sleap_files_is_one(shared_data):
+def test_one_tracking_in_five_formats_is_one(shared_data, tmp_path):
+    """SLEAP's own two files, DeepLabCut's two tables as pandas writes them, and NWB as sleap-io writes it."""
+    import h5py
+    import pandas as pd
+    import sleap_io
+
     folder = shared_data / "pose-formats" / "test_single_topview"
-    slp, analysis = (table(folder / f"testDLC_sleap.{suffix}")[0] for suffix in ("slp", "analysis.h5"))
-    for name in ("frames", "points", "tracks"):
-        assert np.allclose(getattr(slp, name), getattr(analysis, name), equal_nan=True, atol=1e-3)
+    with h5py.File(folder / "testDLC_sleap.analysis.h5") as file:
+        truth = file["tracks"][0].transpose(2, 1, 0)  # (frames, nodes, 2)
+        nodes = [name.decode() for name in file["node_names"]]
+        chosen = file["track_occupancy"][:, 0] > 0
+    assert len(truth) > 90 and chosen.all()
+    truth[3, 1] = np.nan
+    values = np.concatenate([truth, np.where(np.isnan(truth[..., :1]), 0.0, 0.9)], -1)
+    columns = pd.MultiIndex.from_product(
+        [["DLC_resnet50_net"], nodes, ["x", "y", "likelihood"]], names=["scorer", "bodyparts", "coords"]
+    )
+    deeplabcut = pd.DataFrame(values.reshape(len(values), -1), columns=columns)
+    deeplabcut.to_csv(tmp_path / "mouseDLC_net.csv")
+    deeplabcut.to_hdf(tmp_path / "mouseDLC_net.h5", key="df_with_missing")
+    skeleton, track = sleap_io.Skeleton(list(nodes), name="mouse"), sleap_io.Track("mouse")
+    video = sleap_io.Video(
+        filename="mouse.mp4", open_backend=False, backend_metadata={"shape": (len(truth), 600, 600, 1)}
+    )
+    frames = [
+        sleap_io.LabeledFrame(video, i, [sleap_io.PredictedInstance.from_numpy(p, skeleton, score=0.9, track=track)])
+        for i, p in enumerate(truth)
+    ]
+    sleap_io.save_nwb(sleap_io.Labels(frames, [video], [skeleton]), str(tmp_path / "mouse.nwb"))
+    for name in ("testDLC_sleap.slp", "testDLC_sleap.analysis.h5"):
+        found, _ = table(folder / name)
+        found.points[3, 1] = np.nan
+        assert_same(found, truth, nodes, read_poses(folder / name)[0])
+    for name in ("mouseDLC_net.csv", "mouseDLC_net.h5", "mouse.nwb"):
+        assert_same(table(tmp_path / name)[0], truth, nodes, read_poses(tmp_path / name)[0])
+
+
+def assert_same(found, truth, nodes, labels):
+    """A table of one animal has the truth's rows, whatever order its nodes are in."""
+    order = [labels.skeletons[0].node_names.index(node) for node in nodes]
+    assert found.frames.tolist() == list(range(len(truth))) and len(set(found.tracks.tolist())) == 1
+    assert np.allclose(found.points[:, order], truth, atol=1e-3, equal_nan=True)
 
 
 @pytest.mark.parametrize("suffix", ["csv_table.csv", "h5_table.h5"])
