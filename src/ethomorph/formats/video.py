@@ -26,6 +26,8 @@ NEAR = 64
 """Frames that are decoded and thrown away rather than looked up by seeking."""
 FAULTS = 200
 """Packets in a row that may fail to decode before a video counts as ended."""
+SMALL = 2**17
+"""Pixels of a frame up to which handing it from thread to thread takes longer than decoding it."""
 
 
 class Film(Protocol):
@@ -79,6 +81,7 @@ class VideoFilm:
         self._decoder: Iterator[Any] | None = None
         self._next = 0
         self._sought = False
+        self._converter: Any = None
         self._index()
 
     def __len__(self) -> int:
@@ -156,7 +159,7 @@ class VideoFilm:
         self.close()
         self._container = opened(self.path)
         stream = self._container.streams.video[0]
-        stream.thread_type = "AUTO"
+        stream.thread_type = "NONE" if self._size[0] * self._size[1] <= SMALL else "AUTO"
         self._next = 0
         if self.exact and index > NEAR:
             # the first frame may tell of encoder faults that the decoder must know of, as old 4:4:4 H.264 does
@@ -187,9 +190,17 @@ class VideoFilm:
                 self._decoder = None
                 return
             wanted = at + 1
-            yield at, picture.to_ndarray(format="gray" if grey else "rgb24")
+            yield at, self._pixels(picture, grey)
         for missing in range(wanted, stop):
             yield missing, None
+
+    def _pixels(self, picture: Any, grey: bool) -> np.ndarray:
+        """A decoded frame as an array; one converter serves all frames, since making it costs more than using it."""
+        from av.video.reformatter import VideoReformatter
+
+        self._converter = self._converter or VideoReformatter()
+        pixels: np.ndarray = self._converter.reformat(picture, format="gray" if grey else "rgb24").to_ndarray()
+        return pixels
 
     def _one(self) -> tuple[int, Any] | None:
         """The next decoded frame with its number; None at the end."""

@@ -10,7 +10,7 @@ from ethomorph.formats.slp_tables import write_slp_tables
 from ethomorph.formats.video import PictureFilm, open_film
 from ethomorph.keypoints.pose.data import Scheme
 from ethomorph.keypoints.pose.decode import FoundPose
-from ethomorph.keypoints.pose.stream import Spool, predict_film, read_ahead
+from ethomorph.keypoints.pose.stream import Spool, batch_for, predict_film, read_ahead
 from ethomorph.keypoints.pose.table import PoseTable, labels_of, tables_of
 
 SCHEME = Scheme(("a", "b"), ((0, 1),))
@@ -62,12 +62,29 @@ def test_a_stopped_prediction_goes_on_where_it_was(tmp_path):
         spool.write(table)
     again = Spool(tmp_path / "part", facts)
     first = again.next
-    assert first == 16
+    assert first == 20
     for table in predict_film(Counting(40), find, nodes=2, grey=True, scale=1.0, start=first, shard=10):
         again.write(table)
     found = np.concatenate([t.frames for t in again.tables()])
     assert found.tolist() == [i for i in range(40) if i % 7]
     assert Spool(tmp_path / "part", {"model": "other"}).next == 0
+
+
+def test_tiny_frames_are_found_many_at_a_time_but_never_more_than_a_shard():
+    seen = []
+
+    def counted(pictures):
+        seen.append(len(pictures))
+        return find(pictures)
+
+    film = Counting(300)
+    list(predict_film(film, counted, nodes=2, grey=True, scale=1.0))
+    assert seen == [64, 64, 64, 64, 44]
+    seen.clear()
+    film.size = (480, 640)
+    list(predict_film(film, counted, nodes=2, grey=True, scale=1.0, shard=5))
+    assert set(seen) == {5}
+    assert batch_for((480, 640)) == 8
 
 
 def test_a_reader_that_fails_is_heard_and_one_that_is_left_stops():

@@ -17,6 +17,7 @@ import numpy as np
 
 from ethomorph.core.errors import InputError, LabelError
 from ethomorph.core.files import sha256
+from ethomorph.core.memory import give_back_memory
 from ethomorph.core.model_files import damage_named, read_arrays, read_facts, write_arrays, write_facts
 from ethomorph.formats.video import Film
 from ethomorph.keypoints.pose.data import (
@@ -329,6 +330,7 @@ class PoseEstimator:
         from ethomorph.keypoints.pose.runtimes import Pieces, choose, piece_of
         from ethomorph.training.devices import choose_device
 
+        give_back_memory()  # what training has freed: the runtimes come on top of what is held
         device = str(choose_device(self.device))
         piece = piece_of(batch.shape, device)
         choice = choose(

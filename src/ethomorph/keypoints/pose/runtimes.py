@@ -22,7 +22,7 @@ from ethomorph.keypoints.pose.networks import PoseNetwork
 AGREE_PX = 0.1
 """Largest distance in px between a point of another runtime and torch's."""
 TRIALS = 3
-PIECE_PIXELS, PIECE_MOST = 2**18, 4
+PIECE_PIXELS, PIECE_MOST = 2**18, 64
 """Pixels and pictures that go through a network together on a CPU, which gains nothing from more."""
 RuntimeName = Literal["auto", "torch", "onnxruntime", "openvino"]
 NAMES = ("torch", "onnxruntime", "openvino")
@@ -94,8 +94,8 @@ class OpenVinoRunner:
 
 
 class Pieces:
-    """A runner that is handed pieces of always the same count, the last one filled up with zeros: memory stays small,
-    and a runtime that compiles for a shape does so once."""
+    """A runner that is handed pieces of at most `count` pictures, filled up with zeros to a power of two where it is
+    fewer: memory stays small, and a runtime that compiles for a shape does so only for a few."""
 
     def __init__(self, runner: Runner, count: int) -> None:
         self.runner, self.count, self.name = runner, count, runner.name
@@ -104,7 +104,7 @@ class Pieces:
         found: list[list[torch.Tensor]] = []
         for start in range(0, len(pictures), self.count):
             piece = pictures[start : start + self.count]
-            full = filled(piece, self.count)
+            full = filled(piece, min(self.count, 1 << (len(piece) - 1).bit_length()))
             found.append([one[: len(piece)] for one in self.runner(full)])
         return [torch.cat(maps) for maps in zip(*found, strict=True)]
 
@@ -114,6 +114,8 @@ def piece_of(shape: tuple[int, ...], device: str) -> int:
 
     >>> piece_of((8, 1, 240, 320), "cpu"), piece_of((8, 1, 1024, 1024), "cpu"), piece_of((8, 1, 64, 64), "cuda")
     (3, 1, 8)
+    >>> piece_of((40, 1, 96, 96), "cpu"), piece_of((64, 1, 48, 48), "cpu")
+    (28, 64)
     """
     if device != "cpu":
         return shape[0]

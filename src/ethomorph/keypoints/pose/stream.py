@@ -20,8 +20,9 @@ from ethomorph.keypoints.pose.data import resized
 from ethomorph.keypoints.pose.decode import FoundPose
 from ethomorph.keypoints.pose.table import PoseTable
 
-BATCH = 8
-"""Frames found together."""
+BATCH, MOST_BATCH, BATCH_PIXELS = 8, 64, 2**18
+"""Frames found together, and where frames are tiny as many more as have so many pixels together: what a batch costs
+besides its pixels, most of all handing it from thread to thread, is then shared by more of them."""
 AHEAD = 3
 """Batches that are decoded before they are needed; bounds the memory."""
 SHARD = 1000
@@ -29,6 +30,15 @@ SHARD = 1000
 
 Find = Callable[[list[np.ndarray]], list[list[FoundPose]]]
 Batch = list[tuple[int, np.ndarray | None]]
+
+
+def batch_for(size: tuple[int, int]) -> int:
+    """How many frames of `size` (height, width) px are found together.
+
+    >>> batch_for((480, 640)), batch_for((48, 48))
+    (8, 64)
+    """
+    return max(BATCH, min(MOST_BATCH, BATCH_PIXELS // max(1, size[0] * size[1])))
 
 
 def read_ahead(film: Film, start: int, stop: int, *, grey: bool, scale: float, batch: int = BATCH) -> Iterator[Batch]:
@@ -153,7 +163,7 @@ def predict_film(
     """Tables of `shard` frames each, in order, as they are found."""
     stop = len(film) if stop is None else min(stop, len(film))
     kept: list[tuple[int, list[FoundPose] | None]] = []
-    for batch in read_ahead(film, start, stop, grey=grey, scale=scale):
+    for batch in read_ahead(film, start, stop, grey=grey, scale=scale, batch=min(shard, batch_for(film.size))):
         kept += find_in(batch, find)
         if advance is not None:
             advance(len(batch))
