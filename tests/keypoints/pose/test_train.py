@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import torch
 
+from ethomorph.keypoints.pose.augment import sided, view
+from ethomorph.keypoints.pose.data import Scheme
 from ethomorph.keypoints.pose.estimator import PoseEstimator, opened
 from ethomorph.keypoints.pose.train import Views, loader
 
@@ -44,3 +46,23 @@ def test_a_batch_joins_the_crops_of_its_frames(views):
     (batch,) = [b for b, _ in zip(loader(views(2), 0)(4), range(1), strict=False)]
     assert batch["centered_instance.images"].shape[:2] == (8, 1) and batch["centroid.images"].shape[0] == 4
     assert np.isfinite(batch["centered_instance.points"][:, 0].numpy()).any()
+
+
+def test_left_and_right_change_places_in_a_mirrored_view_also_where_only_their_names_say_so():
+    scheme, notes = sided(Scheme(("head", "wingL", "wingR", "ear_l", "ear_r", "tail")), "horizontal")
+    assert scheme.symmetry == ((1, 2), (3, 4)) and "wingL - wingR" in notes[0]
+    points = np.array([[[9.0, 2], [5, 4], [13, 4], [4, 8], [14, 8], [9, 15]]])
+    mirror = np.array([[-1.0, 0, 19], [0, 1, 0], [0, 0, 1]])
+    picture = np.zeros((20, 20), np.uint8)
+    picture[4, 5] = 255  # the left wing
+    shown, moved = view(picture, points, mirror, True, (20, 20), scheme)
+    assert moved[0, 2].tolist() == [14, 4] and shown[4, 14] == 255  # now looks like a right one
+    assert moved[0, 1].tolist() == [6, 4] and moved[0, 0].tolist() == [10, 2]
+
+
+def test_mirroring_without_partners_is_said_and_what_the_labels_say_goes_first():
+    assert sided(Scheme(("a", "l", "lr")), "none") == (Scheme(("a", "l", "lr")), [])
+    scheme, notes = sided(Scheme(("head", "tail")), "vertical")
+    assert scheme.symmetry == () and "no node has a partner" in notes[0]
+    known = Scheme(("aL", "aR", "b"), symmetry=((0, 2),))
+    assert sided(known, "horizontal") == (known, [])

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
+
 import numpy as np
 
 from ethomorph.keypoints.augment import move, rotation, translation, warp
@@ -39,6 +42,34 @@ def view(
     height, width = size
     inside = (moved >= -0.5).all(-1) & (moved[..., 0] < width - 0.5) & (moved[..., 1] < height - 0.5)
     return picture, np.where(inside[..., None], moved, np.nan)
+
+
+SIDES = (("left", "right"), ("Left", "Right"), ("LEFT", "RIGHT"), ("L", "R"), (r"(?<![A-Za-z])l(?![A-Za-z])", "r"))
+"""What tells a node from its partner: a word, a capital, or a letter that stands by itself."""
+
+
+def sided(scheme: Scheme, flip: str) -> tuple[Scheme, list[str]]:
+    """The scheme with partners for mirroring, taken from the nodes' names where it has none, and what was decided.
+
+    Examples
+    --------
+    >>> sided(Scheme(("head", "wingL", "wingR", "left_ear", "right_ear")), "horizontal")[0].symmetry
+    ((1, 2), (3, 4))
+    """
+    if flip == "none" or scheme.symmetry:
+        return scheme, []
+    place = {name: i for i, name in enumerate(scheme.names)}
+    pairs = {}
+    for name, here in place.items():
+        for left, right in SIDES:
+            others = (name[: at.start()] + right + name[at.end() :] for at in re.finditer(left, name))
+            partner = next((place[other] for other in others if other in place), None)
+            if partner is not None:
+                pairs[here] = partner
+    if not pairs:
+        return scheme, ["views are mirrored, but no node has a partner to change places with: is none left or right?"]
+    told = ", ".join(f"{scheme.names[a]} - {scheme.names[b]}" for a, b in pairs.items())
+    return replace(scheme, symmetry=tuple(pairs.items())), [f"mirrored nodes change places by their names: {told}"]
 
 
 def vary_brightness(rng: np.random.Generator, picture: np.ndarray, vary: Augmentation) -> np.ndarray:

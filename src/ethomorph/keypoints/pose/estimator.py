@@ -20,6 +20,7 @@ from ethomorph.core.files import sha256
 from ethomorph.core.memory import give_back_memory
 from ethomorph.core.model_files import damage_named, read_arrays, read_facts, write_arrays, write_facts
 from ethomorph.formats.video import Film
+from ethomorph.keypoints.pose.augment import sided
 from ethomorph.keypoints.pose.data import (
     FrameStore,
     LabelledFrame,
@@ -147,7 +148,8 @@ class PoseEstimator:
 
         started = time.monotonic()
         refuse_untrainable(frames, self.method)
-        self.scheme_, self.notes_ = scheme, []
+        scheme, self.notes_ = sided(scheme, self.settings.augmentation.flip)
+        self.scheme_ = scheme
         self.pipeline_, store = self.prepared(frames, films, scheme)
         settings = self.settings.optimization
         validation = spread(validation, settings.judged)

@@ -22,6 +22,9 @@ from ethomorph.keypoints.pose.pipelines.base import Pipeline
 from ethomorph.keypoints.pose.settings import Augmentation, Optimization
 from ethomorph.training.averaging import decayed, follow, seconds_a_step
 
+PLAIN = "unet"
+"""The backbone that is trained channels first: normalised and depthwise layers learn up to 1.4 times as fast channels
+last on a CPU, SLEAP's convolutions a tenth slower."""
 MEAN_FRAMES = 64
 """Frames at most whose targets make the mean map, and at most that it is judged on."""
 
@@ -100,6 +103,8 @@ class PoseModule(pl.LightningModule):
         super().__init__()
         self.pipeline = pipeline
         self.networks = torch.nn.ModuleDict(pipeline.networks(pretrained=pretrained))
+        if pipeline.settings.model.backbone != PLAIN:
+            self.networks.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.networks).requires_grad_(False).eval()
         self.register_buffer("averaged", torch.zeros(()))
         self.peak_threshold = pipeline.settings.heads.peak_threshold
