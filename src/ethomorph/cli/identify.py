@@ -50,6 +50,12 @@ def identify(
         int, typer.Option("--hold-out", min=0, help="Also count held-out known animals, so many rounds a number.")
     ] = 0,
     pictures: Annotated[bool, typer.Option("--pictures/--no-pictures", help="Draw the tree, pairs and count.")] = True,
+    images: Annotated[
+        Path | None, typer.Option("--images", help="Folder of the prints' pictures, for `ethomorph review`.")
+    ] = None,
+    verdicts: Annotated[
+        Path | None, typer.Option("--verdicts", help="What people said of pairs on the review page; kept to.")
+    ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0)] = 0,
     json: Json = False,
     quiet: Quiet = False,
@@ -70,7 +76,7 @@ def identify(
         table, out=out, animal=animal, trail=trail, columns=roles_of(column or []), reference=reference, method=method,
         species=species, in_sample=in_sample, imputation=imputation, missing_trail=missing_trail,
         unknown=None if closed else unknown, classes=classes or ("sex",), hold_out=hold_out, pictures=pictures,
-        seed=seed, progress=None if quiet else progress,
+        seed=seed, images=images, verdicts=verdicts, progress=None if quiet else progress,
     )  # fmt: skip
     if json:
         print_json(result)

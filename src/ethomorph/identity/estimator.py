@@ -34,6 +34,7 @@ from ethomorph.identity.plda import TwoCovariance
 from ethomorph.identity.posterior import sample_partitions
 from ethomorph.identity.result import Identification, membership
 from ethomorph.identity.score import balanced_accuracy
+from ethomorph.identity.verdicts import Blocks, Verdicts, blocks_of, keeping_tree
 from ethomorph.statistics.counts import count_interval
 
 MANY = 600
@@ -132,19 +133,29 @@ class Identifier:
         learn(values, known.animal, known.trail, generator)
         return self
 
-    def predict(self, survey: PrintTable) -> Identification:
+    def predict(self, survey: PrintTable, *, verdicts: Verdicts | None = None) -> Identification:
         """Identify the trails of a survey; its animal labels, if any, are not looked at but for a warning on overlap.
+
+        Parameters
+        ----------
+        verdicts : what a person said of pairs of trails; kept to, for method "plda".
 
         Raises
         ------
         LabelError
-            Where a variable of the reference is absent, or there is one trail only.
+            Where a variable of the reference is absent, or there is one trail only; for verdicts that contradict each
+            other, or are given to a method that cannot keep to them.
         """
+        if verdicts and (self.method != "plda" or len(survey.trails) > CROWD):
+            raise LabelError("verdicts are for method plda and at most 4000 trails", place=verdicts.source)
         survey = survey.with_variables(self.variables_)
         if len(survey.trails) < 2:
             raise LabelError("one trail only", place=survey.source, fix="identifying needs at least two")
         values = self.imputer_.transform(survey.values)
-        found = self._predict_plda(values, survey) if self.method == "plda" else self._predict_pairs(values, survey)
+        if self.method == "plda":
+            found = self._predict_plda(values, survey, blocks_of(verdicts or Verdicts(), survey.trails))
+        else:
+            found = self._predict_pairs(values, survey)
         found.warnings += checks.warnings_of(
             survey, values, self.reference_, self.imputer_.reference_, found.individual
         )
@@ -185,25 +196,28 @@ class Identifier:
         self.cut_ = 0.5
         self.misses_: list[float] = []
 
-    def _predict_plda(self, values: np.ndarray, survey: PrintTable) -> Identification:
+    def _predict_plda(self, values: np.ndarray, survey: PrintTable, blocks: Blocks) -> Identification:
         trails = self.model_.summarise(values, survey.trail)
         number, generator = len(trails), np.random.default_rng(self.seed + 1)
         if number > CROWD:
             return self._predict_crowd(values, survey)
         scores = self.calibration_(self.model_.pair_scores(trails))
-        start = cut_at_height(grow_tree(scores.max() - scores), float(scores.max())) if number > MANY else None
+        free = len(blocks.apart) == number and not blocks.apart.any()
+        start = cut_at_height(grow_tree(scores.max() - scores), float(scores.max())) if number > MANY and free else None
         models = [self.model_, *self.replicas_][: None if number <= MANY else 4]
         draws, burn_in = (30, 15) if number <= MANY else (8, 6)
         counts, together = [], np.zeros((number, number), dtype=np.float64)
         for model in models:
-            summary = model.summarise(values, survey.trail)
-            drawn = sample_partitions(model, summary, generator, draws=draws, burn_in=burn_in, start=start)
+            summary = blocks.joined(model.summarise(values, survey.trail))
+            drawn = sample_partitions(
+                model, summary, generator, draws=draws, burn_in=burn_in, start=start, apart=blocks.apart
+            )
             counts.append(drawn.counts)
-            together += drawn.together / len(models)
+            together += blocks.of_trails(drawn.together) / len(models)
         pooled = np.concatenate(counts)
-        individuals = self._count(pooled, number)
-        tree = grow_tree(_unlikeness(scores, together))
-        individual = cut_to_number(tree, int(individuals.value or 1))
+        individuals = self._count(pooled, len(blocks.apart))
+        tree, least = keeping_tree(_unlikeness(scores, together), blocks)
+        individual = cut_to_number(tree, max(int(individuals.value or 1), least))
         return Identification(
             trails=survey.trails, individual=individual, probability=membership(individual, together),
             individuals=individuals, scores=scores, tree=tree, cut=height_for(tree, int(individual.max()) + 1),

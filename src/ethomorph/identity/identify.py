@@ -25,7 +25,8 @@ from ethomorph.identity.result import Identification
 from ethomorph.identity.score import score_identification
 from ethomorph.identity.sizes import count_by_size, summary
 from ethomorph.identity.table import read_prints
-from ethomorph.identity.write import draw_all, write_csv, write_matches, write_tables
+from ethomorph.identity.verdicts import Verdicts, read_verdicts
+from ethomorph.identity.write import draw_all, write_csv, write_for_review, write_matches, write_tables
 
 
 def identify(
@@ -46,6 +47,8 @@ def identify(
     hold_out: int = 0,
     seed: int = 0,
     pictures: bool = True,
+    images: str | Path | None = None,
+    verdicts: str | Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """How many individuals left the prints of a table, and which trail is whose.
@@ -58,8 +61,8 @@ def identify(
     ----------
     table_path : CSV, TSV, semicolon table or Excel; one row a print.
     out : folder for ``identity.json``, ``assignments.csv``, ``pairs.csv``, ``distances.csv``, ``variables.csv``,
-        ``census.csv``, ``capture_histories.csv``, ``matches.csv``, ``classes.csv``, ``hold_out.csv`` and pictures;
-        made where it does not exist.
+        ``census.csv``, ``capture_histories.csv``, ``matches.csv``, ``classes.csv``, ``hold_out.csv``, pictures, and
+        for the review page ``tree.json`` and ``prints.csv``; made where it does not exist.
     animal, trail : column names, where the automatic choice is to be overruled.
     reference : a second table of known animals, measured alike.
     method : "plda" (two-covariance model, posterior over partitions) or "fit" (pairwise reference-centroid method).
@@ -75,6 +78,9 @@ def identify(
     hold_out : also count known animals that were held out, at several numbers of them, so many rounds each.
     seed : everything random follows from it.
     pictures : whether to draw.
+    images : folder of the prints' pictures, by the names in the table's column ``image`` (or print, photo, file), for
+        the review page.
+    verdicts : a table of what a person said of pairs of trails, as the review page writes it; kept to.
     progress : called with (done, to do) of the hold-out rounds.
 
     Returns
@@ -97,12 +103,14 @@ def identify(
     def make() -> Identifier:
         return Identifier(method=method, species=species, imputation=imputation, seed=seed)
 
-    found, survey, model, learned_from = _run(table, library, make, in_sample)
+    said = read_verdicts(verdicts) if verdicts is not None else Verdicts()
+    found, survey, model, learned_from = _run(table, library, make, in_sample, said)
     folder = Path(out)
     notes = table.notes + ([] if library is None else library.notes)
     result = write_identification(
-        found, survey, folder, model=model, learned_from=learned_from, unknown=unknown, notes=notes, pictures=pictures
-    )
+        found, survey, folder, model=model, learned_from=learned_from, unknown=unknown, notes=notes, pictures=pictures,
+        images=images, verdicts=len(said),
+    )  # fmt: skip
     files = result["files"]
     discrimination, called = discriminate_classes(library or table, survey, classes, seed=seed)
     if discrimination:
@@ -132,6 +140,8 @@ def write_identification(
     unknown: float | None = 0.5,
     notes: Sequence[str] = (),
     pictures: bool = True,
+    images: str | Path | None = None,
+    verdicts: int = 0,
 ) -> dict[str, Any]:
     """Score where the animals are known, take the census, write tables, pictures and ``identity.json``; its content."""
     result: dict[str, Any] = {
@@ -140,11 +150,12 @@ def write_identification(
         "learned_from": learned_from,
         "individuals": found.individuals.to_dict(),
         "trails": found.assignments(),
+        "verdicts": verdicts,
     }
     if survey.known.all():
         result |= score_identification(found, survey.of_trails(survey.animal))
     census = take_census(found, survey)
-    files = write_tables(found, survey, census, folder)
+    files = write_tables(found, survey, census, folder) + write_for_review(found, survey, folder, images)
     if model is not None and model.method == "plda" and learned_from != TRAILS_ALONE:
         files.append(write_matches(model, survey, folder, unknown=unknown))
     if pictures:
@@ -173,9 +184,11 @@ def _completed(survey: PrintTable, model: Identifier | None) -> np.ndarray:
 
 
 def _run(
-    table: PrintTable, library: PrintTable | None, make: Any, in_sample: bool
+    table: PrintTable, library: PrintTable | None, make: Any, in_sample: bool, verdicts: Verdicts
 ) -> tuple[Identification, PrintTable, Identifier | None, str]:
     """The identification, the trails it is of, the model (None where there were two) and what was learned from."""
+    if verdicts and (in_sample or (library is None and table.known.all())):
+        raise LabelError("verdicts are for trails whose animals are not known", place=verdicts.source)
     if in_sample:
         if make().method != "fit":
             raise LabelError("learning from the trails to be identified is for method 'fit'", fix="add --method fit")
@@ -183,15 +196,15 @@ def _run(
         return make().fit(named).predict(table), table, None, "the table itself (in-sample)"
     if library is not None:
         model = make().fit(library)
-        return model.predict(table), table, model, "reference table"
+        return model.predict(table, verdicts=verdicts), table, model, "reference table"
     if table.known.all():
         return identify_halves(table, make), table, None, "the other half of the animals"
     if table.known.any():
         model, survey = make().fit(table), table.where(~table.known)
-        return model.predict(survey), survey, model, "known animals of the table"
+        return model.predict(survey, verdicts=verdicts), survey, model, "known animals of the table"
     model = make().fit(replace(table, animal=table.trail))
     # every trail was taken for an animal, so nothing was learned of trails of one animal, and no trail is held out
-    found = model.predict(replace(table, animal=np.full(len(table), "")))
+    found = model.predict(replace(table, animal=np.full(len(table), "")), verdicts=verdicts)
     found.warnings = [w for w in found.warnings if "reference" not in w]
     found.warnings.insert(
         0, "no known animals: learned from the trails alone, as if each were an animal; a rough count"

@@ -43,6 +43,7 @@ def sample_partitions(
     draws: int = 40,
     burn_in: int = 20,
     start: np.ndarray | None = None,
+    apart: np.ndarray | None = None,
 ) -> Partitions:
     """Draw partitions of trails into animals from their posterior.
 
@@ -57,7 +58,9 @@ def sample_partitions(
     generator : source of randomness.
     draws, burn_in : sweeps kept, and sweeps thrown away before.
     start : (trails,) codes to start from; by default each trail an animal, and the burn-in warms up slowly.
+    apart : (trails, trails) booleans: pairs that are known to be of two animals, and so are in `start`.
     """
+    others = [np.flatnonzero(row) for row in apart] if apart is not None and apart.any() else None
     number = len(trails)
     who = np.arange(number) if start is None else np.unique(start, return_inverse=True)[1].copy()
     sums, precisions = trails.sums, trails.precision
@@ -102,6 +105,8 @@ def sample_partitions(
             weight[:number] = log_size + cool * gain[i]
             weight[old] = np.log(size[old] - 1) + cool * staying[i] if size[old] > 1 else -np.inf
             weight[number] = np.log(concentration)  # an animal of its own
+            if others is not None:
+                weight[who[others[i]]] = -np.inf
             chance = np.cumsum(np.exp(weight - weight.max()))
             new = int(chance.searchsorted(generator.random() * chance[-1], side="right"))
             if new == number:

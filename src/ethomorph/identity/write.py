@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ethomorph.core.files import atomic_path
+from ethomorph.core.files import atomic_path, write_json
 from ethomorph.core.prints import PrintTable
 from ethomorph.identity.census import Census, write_histories
 from ethomorph.identity.estimator import Identifier
 from ethomorph.identity.fit import canonical_pair
 from ethomorph.identity.match import match
 from ethomorph.identity.result import Identification
+from ethomorph.identity.table import write_prints
 
 ALL_PAIRS = 1000
 """Up to so many trails every pair has a row, and the matrix a file; above, only pairs called the same have rows."""
@@ -51,6 +52,24 @@ def write_tables(found: Identification, survey: PrintTable, census: Census, fold
     if len(found.trails) <= ALL_PAIRS:
         files.append(write_csv(_matrix(found), folder / "distances.csv"))
     return files
+
+
+def write_for_review(
+    found: Identification, survey: PrintTable, folder: Path, images: str | Path | None = None
+) -> list[Path]:
+    """What the review page needs beside the tables: the tree, and the prints as they were compared.
+
+    Not written for more than `ALL_PAIRS` trails, whose pairs nobody can look at.
+    """
+    if len(found.trails) > ALL_PAIRS:
+        return []
+    tree = {
+        "trails": found.trails, "linkage": found.tree.tolist(), "cut": found.cut, "height": found.height,
+        "individual": found.individual.tolist(), "variables": found.variables, "usage": found.usage.tolist(),
+        "images": None if images is None else str(Path(images).absolute()),
+    }  # fmt: skip
+    kept = survey.with_variables(found.variables)
+    return [write_json(folder / "tree.json", tree), write_prints(kept, folder / "prints.csv")]
 
 
 def write_matches(model: Identifier, survey: PrintTable, folder: Path, *, unknown: float | None) -> Path:
