@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from ethomorph.formats.registry import read_landmarks
+from ethomorph.review.need import Shapes
 
 BONES = "/api/studies/lizards/tasks/bones"
 
@@ -48,6 +49,16 @@ def test_where_the_others_put_a_landmark_is_near_the_truth(client, study):
     assert expected[0] is None and expected[1] is None  # the ruler is not anatomy
     away = [np.hypot(e["x"] - p[0], e["y"] - p[1]) / e["a"] for e, p in zip(expected[2:], truth[2:], strict=True)]
     assert np.mean(np.array(away) < 1.3) > 0.8
+
+
+def test_where_the_others_put_a_landmark_is_the_prior_without_it(study):
+    """The sums that leave one out, against the prior asked once for each landmark."""
+    landmarks = read_landmarks(study / "landmarks.tps", images=study / "images", gaps="missing")
+    shapes, points = Shapes(landmarks, list(range(2, len(landmarks.names)))), landmarks[0].points
+    for i, found in enumerate(shapes.expected(points)[2:]):
+        others = points[2:].copy()
+        others[i] = np.nan
+        np.testing.assert_allclose(found[0], shapes.prior.fill(others)[i], atol=1e-6)
 
 
 def test_a_corrected_landmark_no_longer_makes_the_specimen_needy(client):

@@ -180,10 +180,58 @@ def test_the_page_is_usable_without_seeing_it(page, server):
         " e.ariaLabel || e.labels?.length || e.title)).map(e => e.outerHTML)"
     )
     assert nameless == []
+    seen = []
+    for _ in range(4):  # every part of the page by keyboard alone, and Tab goes on from there
+        page.keyboard.press("F6")
+        seen.append(page.evaluate("document.activeElement.closest('.top, .queue, .tools, .inspector').className"))
+    assert [name.split()[0] for name in seen] == ["top", "queue", "tools", "inspector"]
+    before = page.evaluate("document.activeElement.outerHTML")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('.inspector') !== null")
+    assert page.evaluate("document.activeElement.outerHTML") != before
+    page.keyboard.press("Escape")
+    assert page.evaluate("document.activeElement === document.body")
     for theme in ("light", "dark"):
         page.evaluate(f"document.documentElement.dataset.theme = '{theme}'")
         ratios = page.evaluate(CONTRAST)
         assert min(ratios.values()) >= 4.5, (theme, ratios)
+
+
+def test_a_tablet_held_upright_is_enough(browser, server):
+    """Touch alone: the picture has the page, the queue comes when asked for, a finger drags, two fingers zoom."""
+    context = browser.new_context(viewport={"width": 820, "height": 1180}, has_touch=True, is_mobile=True)
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    try:
+        open_page(page, server)
+        assert page.locator(".stage").bounding_box()["width"] > 800
+        sync_api.expect(page.locator(".inspector")).to_be_hidden()
+        page.get_by_role("button", name="Queue").tap()
+        page.locator(".rows li", has_text="0001_dorsal.png").tap()
+        sync_api.expect(page.locator(".queue")).to_be_hidden()
+        page.wait_for_selector(".stage[data-ready=yes][data-item='0001_dorsal.png']")
+        index = list(held(page, "0001_dorsal.png")).index("point:elbow_left")
+        before = held(page, "0001_dorsal.png")["point:elbow_left"]["value"]
+        x, y, zoom = on_screen(page, "0001_dorsal.png", index)
+        touch = context.new_cdp_session(page)
+
+        def finger(kind, *places):
+            points = [{"x": px, "y": py, "id": i} for i, (px, py) in enumerate(places)]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+        finger("touchStart", (x, y))
+        finger("touchMove", (x + 8, y + 4))
+        finger("touchMove", (x + 20, y + 12))
+        finger("touchEnd")
+        page.wait_for_timeout(100)
+        page.locator(".saving").wait_for(state="attached")
+        sync_api.expect(page.locator(".saving")).to_have_class(re.compile("saved"))
+        after = held(page, "0001_dorsal.png")["point:elbow_left"]["value"]
+        assert after == pytest.approx([before[0] + 20 / zoom, before[1] + 12 / zoom], abs=0.02)
+        fits = page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert fits
+    finally:
+        context.close()
 
 
 CONTRAST = """() => {
@@ -197,7 +245,8 @@ CONTRAST = """() => {
   };
   const found = {};
   for (const [ink, ground] of [['--ink', '--panel'], ['--soft', '--panel'], ['--faint', '--panel'],
-    ['--soft', '--ground'], ['--accent', '--panel'], ['--accent-ink', '--accent'], ['--good', '--good-wash'],
+    ['--soft', '--ground'], ['--soft', '--line'], ['--soft', '--wash'], ['--faint', '--ground'], ['--faint', '--wash'],
+    ['--accent', '--wash'], ['--accent', '--panel'], ['--accent-ink', '--accent'], ['--good', '--good-wash'],
     ['--bad', '--bad-wash'], ['--warn', '--warn-wash']]) {
     const [a, b] = [light(ink), light(ground)];
     found[`${ink} on ${ground}`] = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import cv2
@@ -12,6 +13,7 @@ from ethomorph.core.grid import Grid
 from ethomorph.core.volume import LabelVolume, ScalarVolume
 from ethomorph.formats.volumes import read_labels, write_volume
 from ethomorph.review.planes import Planes, build
+from ethomorph.review.surfaces import surfaces
 from ethomorph.review.volumes import apply_corrections
 
 SKULL = "/api/studies/heads/tasks/skull"
@@ -64,6 +66,27 @@ def test_planes_are_the_volume(heads, tmp_path):
     assert rows["tooth_1"]["dice"] == pytest.approx(2 * 32 / (64 + 32), abs=1e-4)
     z, y, x = rows["tooth_2"]["centre"]
     assert truth[z, y, x] == 3
+
+
+def test_surfaces_lie_where_the_segments_are(heads, tmp_path):
+    folder, _ = heads
+    build(folder / "images/a.nrrd", folder / "labels/a.seg.nrrd", None, tmp_path / "planes")
+    content = surfaces(Planes(tmp_path / "planes"), "truth")
+    assert surfaces(Planes(tmp_path / "planes"), "truth") == content  # from disk
+    length = int.from_bytes(content[:4], "little")
+    table, at = json.loads(content[4 : 4 + length]), 4 + length
+    np.testing.assert_allclose(table["extent"], [16 * 0.2, 20 * 0.2, 12 * 0.4])
+    for row in table["segments"]:
+        places = np.frombuffer(content, "<u2", 4 * row["vertices"], at).reshape(-1, 4)[:, :3] / 65535
+        at += 8 * row["vertices"]
+        faces = np.frombuffer(content, "<u4", 3 * row["faces"], at)
+        at += 12 * row["faces"]
+        assert row["faces"] > 10 and faces.max() < row["vertices"]
+        voxels = np.argwhere(labels().array == row["id"])[:, ::-1]
+        middle = (voxels.mean(axis=0) + 0.5) / [16, 20, 12]
+        np.testing.assert_allclose((places.min(axis=0) + places.max(axis=0)) / 2, middle, atol=0.02)
+        assert (np.ptp(places, axis=0) * [16, 20, 12] <= np.ptp(voxels, axis=0) + 1.01).all()
+    assert at == len(content)
 
 
 def test_corrections_reach_the_file(heads, application, signed_in):

@@ -1,7 +1,7 @@
 // Edits on their way to the server: shown at once, sent in order, sent again under the same key until acknowledged.
 import { computed, signal } from "@preact/signals";
 import { Problem, ask, newKey } from "./api";
-import { item, patchRow, say, taskPath, tell } from "./state";
+import { item, loadQueue, patchRow, say, taskPath, tell } from "./state";
 import type { Stored, Values } from "./types";
 
 export const detail = signal<any>(null);
@@ -17,7 +17,9 @@ interface Pending {
 }
 
 let chain: Promise<unknown> = Promise.resolve();
-const MARKS = new Set(["grade", "status", "assigned"]);
+/** Fields that the queue shows, by the name that its rows have for them. */
+const IN_ROW: Record<string, string> = { grade: "grade", verdict: "grade", status: "status", assigned: "assigned" };
+const rowOf = (fields: [string, unknown][]) => Object.fromEntries(fields.flatMap(([f, value]) => (f in IN_ROW ? [[IN_ROW[f], value]] : [])));
 
 /** The last value of a field that is shown, acknowledged or not. */
 export function valueOf<V>(field: string): V {
@@ -37,25 +39,23 @@ export function change(changes: Record<string, unknown>): Promise<void> {
   return changeOf(name, changes);
 }
 
-/** Change fields of any item of the task; `base` comes from the open item where it is the same. */
-export function changeOf(name: string, changes: Record<string, unknown>, bases?: Record<string, number>): Promise<void> {
+/** Change fields of any item of the task; the revisions that were seen are the open item's, or those of `bases`. */
+export function changeOf(name: string, changes: Record<string, unknown>, bases?: () => Record<string, number>): Promise<void> {
   const path = taskPath();
-  const marks = Object.fromEntries(Object.entries(changes).filter(([field]) => MARKS.has(field)));
-  patchRow(name, { ...marks, edited: true });
+  patchRow(name, { ...rowOf(Object.entries(changes)), edited: true });
   return enqueue({
     path, item: name, key: newKey(),
     send() {
       const revisions = detail.value?.item === name ? detail.value.values : {};
       const list = Object.entries(changes).map(([field, value]) => ({
-        field, value, base: bases?.[field] ?? revisions[field]?.revision ?? 0,
+        field, value, base: bases?.()[field] ?? revisions[field]?.revision ?? 0,
       }));
       return { method: "POST", path: `${path}/edits`, body: { changes: list } };
     },
   });
 }
 
-export function turn(which: "undo" | "redo"): Promise<void> {
-  const name = item.value;
+export function turn(which: "undo" | "redo", name = item.value): Promise<void> {
   if (!name) return Promise.resolve();
   const path = taskPath();
   return enqueue({ path, item: name, key: newKey(), send: () => ({ method: "POST", path: `${path}/${which}`, body: {} }) }, (stored) => {
@@ -96,12 +96,13 @@ async function deliver(one: Pending): Promise<Stored | null> {
   }
 }
 
+/** What was stored last, of whatever item. */
+export const last = signal<Stored | null>(null);
+
 /** Take over what the server has stored. */
 export function settle(stored: Stored): void {
-  const marks = Object.fromEntries(
-    Object.entries(stored.values).filter(([f]) => MARKS.has(f)).map(([f, held]) => [f, held.value as string | null]),
-  );
-  patchRow(stored.item, { ...marks, edited: true });
+  last.value = stored;
+  patchRow(stored.item, { ...rowOf(Object.entries(stored.values).map(([f, held]) => [f, held.value])), edited: true });
   const now = detail.value;
   if (!now || now.item !== stored.item) return;
   detail.value = { ...now, values: { ...now.values, ...stored.values } };
@@ -113,7 +114,7 @@ export const stamp = signal(0);
 
 async function restore(one: Pending, error: Problem): Promise<void> {
   say(error.message, "bad");
-  if (detail.value?.item !== one.item) return;
+  if (detail.value?.item !== one.item) return loadQueue(true);
   const fresh = await ask<any>("GET", `${one.path}/item?name=${encodeURIComponent(one.item)}`);
   if (detail.value?.item === one.item) detail.value = { ...detail.value, ...fresh };
 }

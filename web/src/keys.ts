@@ -18,6 +18,22 @@ export function nameOf(event: KeyboardEvent): string {
   return `${event.ctrlKey || event.metaKey ? "Ctrl+" : ""}${event.altKey ? "Alt+" : ""}${shift ? "Shift+" : ""}${plain}`;
 }
 
+const REGIONS = [".top", ".queue", ".tools, .transport, .tree, .middle.volume", ".inspector"];
+const CONTROLS = "button:not(:disabled), a[href], input:not(:disabled), select:not(:disabled), textarea:not(:disabled), summary, [tabindex='0']";
+
+/** Put the focus into the next part of the page; from there Tab goes on, and Escape lets go. */
+function toRegion(by: 1 | -1): void {
+  const parts = REGIONS.map((name) => document.querySelector<HTMLElement>(name)).filter((part) => part?.offsetParent && part.querySelector(CONTROLS));
+  const at = parts.findIndex((part) => part!.contains(document.activeElement));
+  const next = parts[at < 0 ? (by > 0 ? 0 : parts.length - 1) : (at + by + parts.length) % parts.length];
+  next?.querySelector<HTMLElement>(CONTROLS)?.focus();
+}
+
+/** What every desk has. */
+export const EVERYWHERE: Key[] = [
+  { group: "View", keys: ["F6"], does: "to the controls, part by part; Tab goes on, Esc back", run: () => toRegion(1) },
+];
+
 export function startKeys(): void {
   addEventListener("keydown", (event) => {
     const target = event.target as HTMLElement;
@@ -30,7 +46,14 @@ export function startKeys(): void {
       if (event.key === "Escape") target.blur();
       return;
     }
-    if (target.matches("button, summary, a, [role=option]") && (event.key === "Enter" || event.key === " ")) return;
+    if (event.key === "F6") {
+      event.preventDefault();
+      toRegion(event.shiftKey ? -1 : 1);
+      return;
+    }
+    const control = target.matches("button, summary, a, input, [role=listbox], [role=slider]:not(canvas), [role=option]");
+    if (control && (event.key === "Enter" || event.key === " " || event.key.endsWith("Tab"))) return;
+    if (control && event.key === "Escape") target.blur();
     if (target.matches("input[type=range]") && event.key.startsWith("Arrow")) return;
     const name = nameOf(event);
     const found = keymap.value.find((key) => key.keys.includes(name));

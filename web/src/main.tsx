@@ -14,11 +14,12 @@ import { SignIn } from "./parts/SignIn";
 import { dialog, openTask, page, place, session, signIn, study, task, toast } from "./state";
 import { startTheme } from "./theme";
 import type { Session } from "./types";
+import { PrintDesk } from "./prints/Desk";
 import { Training } from "./training/Training";
 import { VideoDesk } from "./video/Desk";
 import { VolumeDesk } from "./volume/Desk";
 
-const DESKS: Record<string, () => any> = { landmarks: LandmarkDesk, pose: VideoDesk, behavior: VideoDesk, segmentation: VolumeDesk };
+const DESKS: Record<string, () => any> = { landmarks: LandmarkDesk, pose: VideoDesk, behavior: VideoDesk, segmentation: VolumeDesk, identity: PrintDesk };
 
 function App() {
   if (signIn.value && !session.value) return <SignIn />;

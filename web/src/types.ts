@@ -13,6 +13,7 @@ export interface StudyShown {
   role: Role;
   tasks: TaskShown[];
   run: string | null;
+  trains: boolean;
 }
 
 export interface Session {

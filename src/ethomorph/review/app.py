@@ -21,14 +21,14 @@ from ethomorph.review.jobs import Busy, Jobs
 from ethomorph.review.library import Library
 from ethomorph.review.models import Problem
 from ethomorph.review.pictures import Pictures
-from ethomorph.review.routes import edits, landmarks, session, training, video, volumes
+from ethomorph.review.routes import edits, landmarks, prints, session, training, video, volumes
 from ethomorph.review.routes.access import Server, visitor_of
 from ethomorph.review.shield import Shield, TooLarge
 from ethomorph.review.source import Refused
 from ethomorph.review.store import Conflict
 
 STATIC = Path(__file__).parent / "static"
-ROUTERS = (session.router, edits.router, landmarks.router, video.router, volumes.router, training.router)
+ROUTERS = (session.router, edits.router, landmarks.router, video.router, volumes.router, prints.router, training.router)
 PROBLEMS: dict[int | str, dict[str, Any]] = {
     code: {"model": Problem} for code in (400, 401, 403, 404, 409, 413, 421, 422, 429)
 }

@@ -58,6 +58,7 @@ class LandmarkSource(Source):
         self.parts = run.read_split() if run is not None else {}
         self.by_prediction: dict[str, Need] = {}
         self.by_shape: dict[str, Need] = {}
+        self._judged: dict[str, tuple[int, Need]] = {}
         self.shapes: Shapes | None = None
         self.grades = self._grades()
 
@@ -133,10 +134,13 @@ class LandmarkSource(Source):
 
     def queue(self) -> list[dict[str, Any]]:
         held = self.store.values()
+        names = self.landmarks.names
+        specimens = {item: corrected(self.landmarks[i], names, held.get(item, {})) for item, i in self.index.items()}
+        self._judge(specimens, held)
         rows = []
         for item, i in self.index.items():
             mine = held.get(item, {})
-            need = self.need(item, corrected(self.landmarks[i], self.landmarks.names, mine), mine)
+            need = self.need(item, specimens[item], mine)
             rows.append({
                 "item": item, "need": round(need.amount, 3), "reasons": need.reasons,
                 "grade": text_or_none(mine, "grade", grade_of(self.landmarks[i])),
@@ -155,8 +159,11 @@ class LandmarkSource(Source):
             share = missing / len(specimen.points)
             what = "no landmarks yet" if share == 1 else f"{missing} landmark{'s' * (missing > 1)} missing"
             need.add(0.5 + share, what)
-        for found in (self._shape_need(item, specimen, held), self.by_prediction.get(item)):
-            if found is not None and found.reasons:
+        self._judge({item: specimen}, {item: held})
+        judged = self._judged.get(item)
+        of_shape = judged[1] if judged is not None and judged[0] == _moved_at(held) else self.by_shape.get(item)
+        for found in (of_shape, self.by_prediction.get(item)):
+            if found is not None:
                 need.add(found.amount, *found.reasons)
         if text_or_none(held, "status") == "flagged":
             need.add(2.0, "flagged")
@@ -168,7 +175,7 @@ class LandmarkSource(Source):
         self.by_prediction = needs_of_predictions(self.landmarks, list(self.index), self.ghosts)
         ends = self.section.scale.landmarks or () if self.section.scale else ()
         shapes = Shapes(self.landmarks, [i for i, name in enumerate(self.landmarks.names) if name not in ends])
-        self.by_shape = {item: shapes.need(self.landmarks[i].points) for item, i in self.index.items()}
+        self.by_shape = dict(zip(self.index, shapes.needs(self.landmarks.array()), strict=True))
         self.shapes = shapes
 
     def _known(self) -> dict[str, int]:
@@ -216,17 +223,25 @@ class LandmarkSource(Source):
             for (x, y), s, c in zip(ghost.points, spread, sure, strict=True)
         ]
 
-    def _shape_need(self, item: str, specimen: Specimen, held: dict[str, tuple[Any, int]]) -> Need | None:
-        """The shape's need: as computed once for the file's points, anew where somebody moved one."""
-        if self.shapes is not None and any(field.startswith("point:") for field in held):
-            return self.shapes.need(specimen.points)
-        return self.by_shape.get(item)
+    def _judge(self, specimens: dict[str, Specimen], held: dict[str, dict[str, tuple[Any, int]]]) -> None:
+        """Judge the shapes in which somebody moved a landmark since they were judged, all at once."""
+        moved = {item: at for item in specimens if (at := _moved_at(held.get(item, {})))}
+        new = [item for item, at in moved.items() if self._judged.get(item, (0, None))[0] != at]
+        if self.shapes is None or not new:
+            return
+        needs = self.shapes.needs(np.stack([specimens[item].points for item in new]))
+        self._judged.update({item: (moved[item], need) for item, need in zip(new, needs, strict=True)})
 
     def _expected(self, points: np.ndarray) -> list[dict[str, float] | None] | None:
         """Where all other landmarks put each one: centre and half axes (px) of the 95 % ellipse, turned by `angle`."""
         if self.shapes is None:
             return None
         return [None if one is None else ellipse(*one) for one in self.shapes.expected(points)]
+
+
+def _moved_at(held: dict[str, tuple[Any, int]]) -> int:
+    """The last edit that moved a landmark of an item; 0 for none."""
+    return max((revision for field, (_, revision) in held.items() if field.startswith("point:")), default=0)
 
 
 def ellipse(centre: np.ndarray, covariance: np.ndarray) -> dict[str, float]:

@@ -15,6 +15,7 @@ from ethomorph.core.errors import InputError, StudyError
 from ethomorph.review.events import Broadcaster
 from ethomorph.review.source import Refused, Source
 from ethomorph.review.store import Store
+from ethomorph.review.trails import TrailStudy, is_identified
 from ethomorph.study.config import Study, TaskSection
 from ethomorph.study.run import Run
 
@@ -23,6 +24,7 @@ SOURCES = {
     "pose": ("ethomorph.review.poses", "PoseSource"),
     "behavior": ("ethomorph.review.behavior", "BehaviorSource"),
     "segmentation": ("ethomorph.review.volumes", "VolumeSource"),
+    "identity": ("ethomorph.review.prints", "PrintSource"),
 }
 """Where each kind's source is."""
 
@@ -31,7 +33,8 @@ class OpenStudy:
     """One study folder: its tasks' sources, and the run to look at where one was named."""
 
     def __init__(self, folder: Path, engine: Engine, events: Broadcaster, run: Run | None = None) -> None:
-        self.study, self.engine, self.events, self.run = Study(folder), engine, events, run
+        self.study = TrailStudy(folder) if is_identified(folder) else Study(folder)
+        self.engine, self.events, self.run = engine, events, run
         self.slug = slug_of(self.study.folder)
         self._run_task = run.config().get("task") if run is not None else None
         self._sources: dict[str, Source] = {}
@@ -110,7 +113,9 @@ class Library:
 
 
 def study_or_run(path: Path) -> tuple[Path, Run | None]:
-    """The study folder that a path means, and the run where it names one."""
+    """The study folder (or that of an identification) that a path means, and the run where it names one."""
+    if is_identified(path):
+        return path, None
     if (path / "config.toml").is_file() and not (path / "study.toml").is_file():
         run = Run(path)
         return run.study().folder, run
@@ -131,5 +136,5 @@ def describe(opened: OpenStudy, role: str | None) -> dict[str, Any]:
     return {
         "slug": opened.slug, "name": opened.title, "role": role,
         "tasks": [{"name": name, "kind": section.kind} for name, section in opened.tasks().items()],
-        "run": opened.run.folder.name if opened.run else None,
+        "run": opened.run.folder.name if opened.run else None, "trains": not isinstance(opened.study, TrailStudy),
     }  # fmt: skip

@@ -42,6 +42,7 @@ class StudyShown(BaseModel):
     role: RoleName
     tasks: list[TaskShown]
     run: str | None
+    trains: bool = True
 
 
 class SessionShown(BaseModel):

@@ -12,12 +12,15 @@ import numpy as np
 
 from ethomorph.core.errors import LabelError
 from ethomorph.core.landmarks import LandmarkSet, Specimen
-from ethomorph.shape.procrustes import similarity
 
 MOST = 4.0
 """No single reason counts more than this."""
+LITTLE = 0.05
+"""What a usual prediction adds to the need."""
 UNSEEN = 1.3
 """Shapes that the prior did not learn from lie this much further off, however right they are."""
+LEAST_SEEN = 4
+"""Shapes with fewer landmarks are not judged."""
 RARE = 5e-4
 """A landmark is suspicious where so small a share of specimens would have it so far from where the others put it."""
 
@@ -54,44 +57,76 @@ class Shapes:
         points = landmarks.array()[:, anatomy]
         self.prior = _prior(points, np.isfinite(points).all(axis=2))
 
-    def need(self, points: np.ndarray) -> Need:
-        """How far the shape (landmarks, 2) is beyond what the others show, with the prior's own sentences."""
-        need, mine = Need(), points[self.anatomy]
-        if self.prior is None or np.isfinite(mine).all(axis=1).sum() < 4:
-            return need
-        ratio = float(_ratio(self.prior, mine[None])[0])
-        if ratio > 1:
-            flags, _ = self.prior.check(mine, names=self.names, pairs=self.pairs or None)
-            need.add(ratio, *flags[:2])
-        return need
+    def needs(self, points: np.ndarray) -> list[Need]:
+        """How far each shape of (n, landmarks, 2) is beyond what the others show, with the prior's own sentences."""
+        found = [Need() for _ in points]
+        if self.prior is None or not len(points):
+            return found
+        mine = points[:, self.anatomy]
+        judged = np.flatnonzero(np.isfinite(mine).all(axis=2).sum(axis=1) >= LEAST_SEEN)
+        for i, ratio in zip(judged, _ratio(self.prior, mine[judged]) if len(judged) else (), strict=True):
+            if ratio > 1:
+                flags, _ = self.prior.check(mine[i], names=self.names, pairs=self.pairs or None)
+                found[i].add(float(ratio), *flags[:2])
+        return found
 
     def expected(self, points: np.ndarray) -> list[tuple[np.ndarray, np.ndarray] | None]:
         """Where the other landmarks put each of (landmarks, 2): centre and covariance in px; None off the animal."""
         found: list[tuple[np.ndarray, np.ndarray] | None] = [None] * len(points)
         mine = points[self.anatomy]
-        if self.prior is None or np.isfinite(mine).all(axis=1).sum() < 4:
+        if self.prior is None or np.isfinite(mine).all(axis=1).sum() < LEAST_SEEN:
             return found
+        shape = self.prior.fill(mine)
+        turn, shift = _fits_without_each(shape, self.prior.mean)
+        residual = turn[:, None] * _complex(shape) + shift[:, None] - _complex(self.prior.mean)
         for i, landmark in enumerate(self.anatomy):
-            others = mine.copy()
-            others[i] = np.nan
-            back = similarity(others, self.prior.mean).inverse()
-            block = self.prior.precision[2 * i : 2 * i + 2, 2 * i : 2 * i + 2]
-            turn = back.scale * back.rotation
-            found[landmark] = self.prior.fill(others)[i], turn @ np.linalg.inv(block) @ turn.T
+            own = slice(2 * i, 2 * i + 2)
+            apart = np.column_stack([residual[i].real, residual[i].imag])
+            apart[i] = 0
+            covariance = np.linalg.inv(self.prior.precision[own, own])
+            there = self.prior.mean[i] - covariance @ self.prior.precision[own] @ apart.ravel()
+            back = np.array([[turn[i].real, turn[i].imag], [-turn[i].imag, turn[i].real]]) / abs(turn[i]) ** 2
+            centre = back @ (there - [shift[i].real, shift[i].imag])
+            found[landmark] = centre, back @ covariance @ back.T
         return found
 
 
+def _complex(points: np.ndarray) -> np.ndarray:
+    return points[..., 0] + 1j * points[..., 1]
+
+
+def _fits_without_each(source: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(p,) factor and (p,) shift, complex, of the least-squares similarities of `source` onto `target`, both (p, 2).
+
+    The one with number i does without landmark i. In the plane a similarity is ``a z + b``, and the sums over all
+    landmarks but one are those over all less one term.
+    """
+    s, t = _complex(source), _complex(target)
+    left = len(s) - 1
+    sum_s, sum_t = s.sum() - s, t.sum() - t
+    joint = (s.conj() * t).sum() - s.conj() * t - sum_s.conj() * sum_t / left
+    size = (abs(s) ** 2).sum() - abs(s) ** 2 - abs(sum_s) ** 2 / left
+    factor = joint / size
+    return factor, (sum_t - factor * sum_s) / left
+
+
 def needs_of_predictions(landmarks: LandmarkSet, names: list[str], ghosts: dict[str, Specimen]) -> dict[str, Need]:
-    """Need of labels far from their prediction, and of predictions whose views disagree, against the usual specimen."""
+    """Need of labels far from their prediction, and of predictions whose views disagree, against the usual specimen.
+
+    What is no more than twice the usual is no reason by itself, but orders those that have the same reasons.
+    """
     needs: dict[str, Need] = {}
     for what, values in (
         ("labels lie {:.1f} times further from the prediction than usual", _apart(landmarks, names, ghosts)),
         ("the prediction is {:.1f} times less sure than usual", _spread(names, ghosts)),
     ):
         usual = float(np.median(list(values.values()))) if values else 0.0
-        for name, value in values.items():
-            if usual > 0 and value > 2 * usual:
-                needs.setdefault(name, Need()).add(value / usual / 2, what.format(value / usual))
+        for name, value in values.items() if usual > 0 else ():
+            times, need = value / usual, needs.setdefault(name, Need())
+            if times > 2:
+                need.add(times / 2, what.format(times))
+            else:
+                need.add(LITTLE * times)
     return needs
 
 

@@ -132,7 +132,8 @@ def _listen(place: Place) -> socket.socket:
     """The listening socket: the asked port, or the usual one, or where that is taken any free one."""
     family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
     for port in (place.port,) if place.port is not None else (PORT, 0):
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        # asyncio sends small answers at once (TCP_NODELAY) only where the socket says that it is TCP
+        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((place.host, port))

@@ -114,6 +114,13 @@ class Store:
                 changes.setdefault(change.edit, []).append(change)
             return [_entry(edit, changes.get(edit.id, [])) for edit in edits]
 
+    def signed(self, field: str) -> dict[str, tuple[Any, str, str]]:
+        """Each item's value of a field, by whom and when."""
+        query = select(Value.item, Value.value, Edit.person, Edit.time).join(Edit, Edit.id == Value.revision)
+        with reading(self.engine) as session:
+            rows = session.execute(query.where(*self._mine(Value), Value.field == field).order_by(Value.item))
+            return {item: (value, person, time) for item, value, person, time in rows}
+
     def counts(self) -> dict[str, int]:
         """How many edits each person made, undone ones not counted."""
         query = (

@@ -2,7 +2,8 @@
 import type { ComponentChildren } from "preact";
 import { signal } from "@preact/signals";
 
-export const asideOpen = signal(true);
+/** On a tablet held upright the picture has the whole page until somebody asks for more. */
+export const asideOpen = signal(matchMedia("(min-width: 821px)").matches);
 
 export function Aside({ children }: { children: ComponentChildren }) {
   return (

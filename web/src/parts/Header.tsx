@@ -40,7 +40,7 @@ export function Header() {
           </button>
         ))}
         <span class="gap" />
-        {task.value && <button role="tab" aria-selected={page.value === "training"} onClick={() => (page.value = page.value === "training" ? "desk" : "training")}>Training</button>}
+        {task.value && study.value?.trains && <button role="tab" aria-selected={page.value === "training"} onClick={() => (page.value = page.value === "training" ? "desk" : "training")}>Training</button>}
       </div>
       <p class={`saving ${saving.value}`} role="status">
         {saving.value === "saved" ? "All saved" : saving.value === "saving" ? "Saving …" : "Not connected; edits wait here"}

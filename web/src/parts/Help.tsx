@@ -1,5 +1,5 @@
 // The keys of the desk that is open.
-import { keymap } from "../keys";
+import { EVERYWHERE, keymap } from "../keys";
 import { dialog } from "../state";
 import { Dialog } from "./Dialog";
 
@@ -7,7 +7,7 @@ const NAMES: Record<string, string> = { ArrowLeft: "←", ArrowRight: "→", Arr
 const pretty = (key: string) => key.split("+").map((part, i, all) => (part === "" && i === all.length - 1 ? "+" : NAMES[part] ?? (part.length === 1 ? part.toUpperCase() : part))).filter(Boolean).join(" ");
 
 export function Help() {
-  const listed = keymap.value.filter((key) => key.does);
+  const listed = [...keymap.value, ...EVERYWHERE].filter((key) => key.does);
   const groups = [...new Set(listed.map((key) => key.group ?? "Keys"))];
   return (
     <Dialog title="Keys" close={() => (dialog.value = null)} wide>

@@ -3,7 +3,7 @@ import { change, detail, turn, valueOf } from "../edits";
 import { mayEdit, queue, session } from "../state";
 import { Icon } from "./Icon";
 
-export function Marks({ grades = [], children }: { grades?: string[]; children?: any }) {
+export function Marks({ grades = [], done = true, children }: { grades?: string[]; done?: boolean; children?: any }) {
   const status = valueOf<string | null>("status");
   const grade = valueOf<string | null>("grade");
   const off = !mayEdit.value;
@@ -24,9 +24,9 @@ export function Marks({ grades = [], children }: { grades?: string[]; children?:
         <button class={`flag ${status === "flagged" ? "on" : ""}`} aria-pressed={status === "flagged"} disabled={off} onClick={() => change({ status: status === "flagged" ? null : "flagged" })}>
           Flag<kbd>f</kbd>
         </button>
-        <button class={`done ${status === "done" ? "on" : ""}`} aria-pressed={status === "done"} disabled={off} onClick={() => change({ status: status === "done" ? null : "done" })}>
+        {done && <button class={`done ${status === "done" ? "on" : ""}`} aria-pressed={status === "done"} disabled={off} onClick={() => change({ status: status === "done" ? null : "done" })}>
           Done<kbd>d</kbd>
-        </button>
+        </button>}
         <Icon name="undo" label="Undo your last edit here" keys="Ctrl+Z" off={off} press={() => turn("undo")} />
         <Icon name="redo" label="Redo" keys="Ctrl+Y" off={off} press={() => turn("redo")} />
       </div>

@@ -11,6 +11,8 @@ interface Format {
 }
 const KINDS: Record<string, string> = { ".slp": "SLEAP .slp", ".csv": "Table .csv", ".h5": "SLEAP analysis .h5", ".json": "COCO .json" };
 
+const PLACES: Record<string, string> = { segmentation: "volume", identity: "prints" };
+
 interface Written {
   files: string[];
   copies: string[];
@@ -23,8 +25,8 @@ export function Output() {
   const [busy, setBusy] = useState(false);
   const still = task.value!.kind === "landmarks";
   const kind = task.value!.kind;
-  const base = still ? taskPath() : `${taskPath()}/${kind === "segmentation" ? "volume" : "video"}`;
-  const suffixes = kind === "segmentation" ? [] : kind === "pose" ? [".slp", ".csv", ".h5", ".json"] : [".csv"];
+  const base = still ? taskPath() : `${taskPath()}/${PLACES[kind] ?? "video"}`;
+  const suffixes = kind === "segmentation" || kind === "identity" ? [] : kind === "pose" ? [".slp", ".csv", ".h5", ".json"] : [".csv"];
   useEffect(() => {
     if (still) get<Format[]>(`${taskPath()}/formats`).then(setFormats).catch(tell);
   }, []);
@@ -44,6 +46,7 @@ export function Output() {
       <div class="formats">
         {still && <a class="button main" href={`${base}/export?format=all`} download>All formats, zip</a>}
         {kind === "segmentation" && item.value && <a class="button" href={`${base}/export?name=${encodeURIComponent(item.value)}`} download>{item.value} as .seg.nrrd</a>}
+        {kind === "identity" && <a class="button main" href={`${base}/export`} download>Verdicts and animals, zip</a>}
         {!still && suffixes.map((suffix) => <a key={suffix} class="button" href={`${base}/export?suffix=${suffix}`} download>{KINDS[suffix]}</a>)}
         {formats.map((format) => (
           <a key={format.name} class="button" href={`${taskPath()}/export?format=${format.name}`} download title={format.suffix}>{format.title}</a>
@@ -52,7 +55,7 @@ export function Output() {
       {study.value!.role === "manage" && (
         <>
           <h3>Write back</h3>
-          <p class="hint">Replaces the study's own label file (and grades) by the corrected ones, whole or not at all. What they were is kept in review/before.</p>
+          <p class="hint">{kind === "identity" ? "Writes verdicts.csv and reviewed.csv beside the identification; identify --verdicts counts again and keeps to them." : "Replaces the study's own label file (and grades) by the corrected ones, whole or not at all. What they were is kept in review/before."}</p>
           <button class="main" disabled={busy} onClick={write}>Write into the study's files</button>
           {written && <Done written={written} />}
         </>

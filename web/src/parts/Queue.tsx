@@ -1,14 +1,14 @@
 // The queue: what needs a look comes first. Only the rows in sight are made.
 import { effect, signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { type Filter, filter, item, open, progress, queue, rows } from "../state";
+import { type Filter, filter, item, open, progress, queue, rows, step } from "../state";
 import type { QueueRow } from "../types";
 
 const HIGH = 54;
 const top = signal(0);
 const tall = signal(600);
 
-export const queueOpen = signal(true);
+export const queueOpen = signal(matchMedia("(min-width: 821px)").matches);
 
 export function Queue({ noun }: { noun: string }) {
   const scroller = useRef<HTMLDivElement>(null);
@@ -31,7 +31,16 @@ export function Queue({ noun }: { noun: string }) {
     <nav class={`queue ${queueOpen.value ? "" : "folded"}`} aria-label={`Queue of ${noun}`}>
       <Controls noun={noun} />
       <div class="rows" ref={scroller} onScroll={(event) => (top.value = event.currentTarget.scrollTop)}>
-        <ul style={{ height: `${list.length * HIGH}px` }} role="listbox" aria-label={noun}>
+        <ul
+          style={{ height: `${list.length * HIGH}px` }} role="listbox" aria-label={noun} tabIndex={0} aria-activedescendant="row"
+          onKeyDown={(event) => {
+            const by = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+            if (!by) return;
+            event.preventDefault();
+            event.stopPropagation();
+            step(by);
+          }}
+        >
           {list.slice(first, last).map((row, i) => <Row key={row.item} row={row} at={first + i} />)}
         </ul>
         {queue.value && list.length === 0 && <p class="hint pad">Nothing here fits the filter.</p>}
@@ -49,6 +58,7 @@ function Controls({ noun }: { noun: string }) {
   const now = filter.value;
   const set = (change: Partial<Filter>) => (filter.value = { ...now, ...change });
   const grades = ((queue.value?.scheme as any)?.grades ?? []) as string[];
+  const word = noun === "pairs" ? "Verdict" : "Grade";
   const { done, all } = progress.value;
   return (
     <div class="controls">
@@ -62,9 +72,9 @@ function Controls({ noun }: { noun: string }) {
           {SHOW.map(([value, text]) => <option key={value} value={value}>{text}</option>)}
         </select>
         {grades.length > 0 && (
-          <select aria-label="Grade" value={now.grade} onChange={(event) => set({ grade: event.currentTarget.value })}>
-            <option value="">Any grade</option>
-            <option value="none">No grade</option>
+          <select aria-label={word} value={now.grade} onChange={(event) => set({ grade: event.currentTarget.value })}>
+            <option value="">Any {word.toLowerCase()}</option>
+            <option value="none">No {word.toLowerCase()}</option>
             {grades.map((grade) => <option key={grade} value={grade}>{grade}</option>)}
           </select>
         )}
@@ -75,11 +85,15 @@ function Controls({ noun }: { noun: string }) {
 
 function Row({ row, at }: { row: QueueRow; at: number }) {
   const chosen = row.item === item.value;
+  const choose = () => {
+    open(row.item);
+    if (matchMedia("(max-width: 820px)").matches) queueOpen.value = false;
+  };
   const why = row.reasons.join(" · ") || (row.edited ? "edited" : "nothing to object to");
   return (
     <li
-      role="option" aria-selected={chosen} class={`${chosen ? "chosen" : ""} ${row.status ?? ""}`}
-      style={{ transform: `translateY(${at * HIGH}px)` }} onClick={() => open(row.item)} title={`${row.item}\n${why}`}
+      id={chosen ? "row" : undefined} role="option" aria-selected={chosen} aria-posinset={at + 1} aria-setsize={rows.value.length} class={`${chosen ? "chosen" : ""} ${row.status ?? ""}`}
+      style={{ transform: `translateY(${at * HIGH}px)` }} onClick={choose} title={`${row.item}\n${why}`}
     >
       <span class="need" style={{ "--need": Math.min(1, row.need / 3) } as any} aria-hidden="true" />
       <span class="what">

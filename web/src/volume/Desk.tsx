@@ -12,6 +12,7 @@ import { Queue } from "../parts/Queue";
 import { Section } from "../parts/Section";
 import { dialog, item, mayEdit, say, step, taskPath, tell } from "../state";
 import { Pane } from "./Pane";
+import { Solid } from "./Solid";
 import {
   type Instance, type VolumeDetail, choose, chosen, correct, correction, cross, instances, merging, nameOf, root, see, seeds,
   segmentOf, set, volume,
@@ -50,12 +51,13 @@ export function VolumeDesk() {
       <section class="middle volume" aria-label="Volume">
         {now?.ready ? <>
           <Pane axis="z" /><Pane axis="y" /><Pane axis="x" />
-          <Facts now={now} />
+          <Solid />
         </> : <p class="preparing">{now ? "Cutting the volume into planes; this is done once …" : ""}</p>}
       </section>
       <Aside>
         {now?.ready && (
           <>
+            <Facts now={now} />
             <Marks />
             <Overlays now={now} />
             {chosen.value !== null && <Chosen id={chosen.value} />}
@@ -82,7 +84,6 @@ function Facts({ now }: { now: VolumeDetail }) {
         {now.run && <><dt>Prediction</dt><dd>{now.segments.prediction ? `run ${now.run}` : "none of this one"}</dd></>}
       </dl>
       {now.need.reasons.map((reason) => <p key={reason} class="doubt">{reason}</p>)}
-      {see.value.disagreement && <ul class="legend"><li><i style={{ background: "#2f6bff" }} />missed</li><li><i style={{ background: "#ff4b3a" }} />invented</li><li><i style={{ background: "#ffc21f" }} />another segment</li></ul>}
     </div>
   );
 }
@@ -96,6 +97,7 @@ function Overlays({ now }: { now: VolumeDetail }) {
         <button class={on.prediction ? "on" : ""} aria-pressed={on.prediction} disabled={!now.segments.prediction} onClick={() => set({ prediction: !on.prediction })}>Prediction<kbd>p</kbd></button>
         <button class={on.disagreement ? "on" : ""} aria-pressed={on.disagreement} disabled={!now.segments.truth || !now.segments.prediction} onClick={() => set({ disagreement: !on.disagreement })}>Differ<kbd>e</kbd></button>
       </div>
+      {on.disagreement && <ul class="legend"><li><i style={{ background: "#2f6bff" }} />missed</li><li><i style={{ background: "#ff4b3a" }} />invented</li><li><i style={{ background: "#ffc21f" }} />another segment</li></ul>}
       <Slider label="Opacity" value={on.opacity} min={0} max={1} step={0.05} set={(opacity) => set({ opacity })} show={(v) => `${Math.round(100 * v)} %`} />
     </Section>
   );

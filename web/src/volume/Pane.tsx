@@ -1,5 +1,5 @@
 // One of the three planes: grey picture, overlays, cross hair; the wheel goes through the slices.
-import { effect } from "@preact/signals";
+import { computed, effect } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { isPlain } from "../stage/light";
 import { tell } from "../state";
@@ -19,34 +19,41 @@ interface Drawn {
 
 export function Pane({ axis }: { axis: Axis }) {
   const grey = useRef<HTMLCanvasElement>(null);
+  const tint = useRef<HTMLCanvasElement>(null);
   const above = useRef<HTMLCanvasElement>(null);
   const drawn = useRef<Drawn | null>(null);
   const now = volume.value;
   const place = ORDER.indexOf(axis);
   const most = (now?.shape?.[place] ?? 1) - 1;
   useEffect(() => {
-    const paint = () => drawn.current && lay(axis, grey.current!, above.current!, drawn.current);
+    const paint = () => drawn.current && lay(axis, grey.current!, tint.current!, above.current!, drawn.current);
+    const index = computed(() => cross.value[place]); // a pane's own slice; the others only move the cross hair
     const watch = new ResizeObserver(paint);
     watch.observe(above.current!);
     let serial = 0;
     const stop = effect(() => {
       const mine = ++serial;
       void [volume.value, see.value, chosen.value, seeds.value];
-      load(axis)
+      const at = index.value;
+      load(axis, at)
         .then((found) => {
           if (mine !== serial || !found) return;
           drawn.current = { ...found, box: { left: 0, top: 0, wide: 1, high: 1 } };
           paint();
-          above.current!.dataset.shown = `${cross.peek()[place]}`;
+          above.current!.dataset.shown = `${at}`;
         })
         .catch(tell);
+    });
+    const stopHair = effect(() => {
+      void [cross.value, seeds.value];
+      if (drawn.current) hair(above.current!, axis, drawn.current);
     });
     const wheel = (event: WheelEvent) => {
       event.preventDefault();
       move(place, Math.sign(event.deltaY), (volume.value?.shape?.[place] ?? 1) - 1);
     };
     above.current!.addEventListener("wheel", wheel, { passive: false });
-    return () => (stop(), watch.disconnect());
+    return () => (stop(), stopHair(), watch.disconnect());
   }, [now?.item]);
   const point = (event: PointerEvent) => {
     if (event.type === "pointermove" && !(event.buttons & 1)) return;
@@ -58,6 +65,7 @@ export function Pane({ axis }: { axis: Axis }) {
   return (
     <div class={`pane ${axis}`}>
       <canvas ref={grey} style={{ filter: isPlain.value ? undefined : "url(#light)" }} aria-hidden="true" />
+      <canvas ref={tint} aria-hidden="true" />
       <canvas
         ref={above} tabIndex={0} role="slider" aria-label={`${TITLES[axis]} slice`} aria-valuemin={0} aria-valuemax={most} aria-valuenow={cross.value[place]}
         onPointerDown={point} onPointerMove={point}
@@ -80,22 +88,22 @@ function move(place: number, by: number, most: number): void {
   cross.value = next;
 }
 
-async function load(axis: Axis): Promise<Omit<Drawn, "box"> | null> {
+async function load(axis: Axis, index: number): Promise<Omit<Drawn, "box"> | null> {
   const now = volume.value;
   const place = ORDER.indexOf(axis);
-  const index = cross.value[place];
   if (!now?.shape) return null;
   const size = [0, 1, 2].filter((i) => i !== place).map((i) => now.shape![i]);
   const { truth, prediction, disagreement } = see.value;
-  const want = (which: "truth" | "prediction", on: boolean) => (on && now.segments[which] ? labelsOf(now.item, which, axis, index) : null);
-  const [picture, own, other] = await Promise.all([
-    sliceOf(now.item, axis, index),
-    want("truth", truth || disagreement || base.value === "truth"),
-    want("prediction", prediction || disagreement || base.value === "prediction"),
+  const want = (which: "truth" | "prediction", on: boolean, at: number) => (on && now.segments[which] ? labelsOf(now.item, which, axis, at) : null);
+  const all = (at: number) => Promise.all([
+    sliceOf(now.item, axis, at),
+    want("truth", truth || disagreement || base.value === "truth", at),
+    want("prediction", prediction || disagreement || base.value === "prediction", at),
   ]);
+  const [picture, own, other] = await all(index);
   const overlay = colour(axis, [size[1], size[0]], own, other, index);
   for (const ahead of [1, -1, 2, 3]) {
-    if (index + ahead >= 0 && index + ahead < now.shape[place]) sliceOf(now.item, axis, index + ahead).catch(() => undefined);
+    if (index + ahead >= 0 && index + ahead < now.shape[place]) all(index + ahead).catch(() => undefined);
   }
   return { picture, overlay, ids: base.value === "truth" ? own : other, size: [size[1], size[0]] };
 }
@@ -192,7 +200,7 @@ function scales(axis: Axis): [number, number] {
   return axis === "z" ? [sx, sy] : axis === "y" ? [sx, sz] : [sy, sz];
 }
 
-function lay(axis: Axis, grey: HTMLCanvasElement, above: HTMLCanvasElement, drawn: Drawn): void {
+function lay(axis: Axis, grey: HTMLCanvasElement, tint: HTMLCanvasElement, above: HTMLCanvasElement, drawn: Drawn): void {
   const ratio = devicePixelRatio || 1;
   const [wide, high] = [above.clientWidth, above.clientHeight];
   const [mx, my] = scales(axis);
@@ -201,21 +209,24 @@ function lay(axis: Axis, grey: HTMLCanvasElement, above: HTMLCanvasElement, draw
     wide: drawn.size[0] * mx * zoom, high: drawn.size[1] * my * zoom,
     left: (wide - drawn.size[0] * mx * zoom) / 2, top: (high - drawn.size[1] * my * zoom) / 2,
   });
-  for (const canvas of [grey, above]) {
-    canvas.width = Math.round(wide * ratio);
-    canvas.height = Math.round(high * ratio);
-    canvas.getContext("2d")!.scale(ratio, ratio);
+  for (const [canvas, picture] of [[grey, drawn.picture], [tint, drawn.overlay], [above, null]] as const) {
+    const size = [Math.round(wide * ratio), Math.round(high * ratio)];
+    if (canvas.width !== size[0] || canvas.height !== size[1]) [canvas.width, canvas.height] = size;
+    const context = canvas.getContext("2d")!;
+    context.setTransform(ratio, 0, 0, ratio, 0, 0);
+    if (!picture) continue;
+    context.clearRect(0, 0, wide, high);
+    context.imageSmoothingEnabled = canvas === grey;
+    context.drawImage(picture, box.left, box.top, box.wide, box.high);
   }
-  grey.getContext("2d")!.drawImage(drawn.picture, box.left, box.top, box.wide, box.high);
-  const context = above.getContext("2d")!;
-  context.imageSmoothingEnabled = false;
-  context.drawImage(drawn.overlay, box.left, box.top, box.wide, box.high);
-  hair(context, axis, drawn);
+  hair(above, axis, drawn);
 }
 
 const COLOURS: Record<Axis, string> = { z: "#ff6b5e", y: "#62d26f", x: "#5aa9ff" };
 
-function hair(context: CanvasRenderingContext2D, axis: Axis, { box, size }: Drawn): void {
+function hair(canvas: HTMLCanvasElement, axis: Axis, { box, size }: Drawn): void {
+  const context = canvas.getContext("2d")!;
+  context.clearRect(0, 0, canvas.clientWidth, canvas.clientHeight);
   const [z, y, x] = cross.value;
   const [column, row] = axis === "z" ? [x, y] : axis === "y" ? [x, z] : [y, z];
   const [across, down] = axis === "z" ? ["x", "y"] : axis === "y" ? ["x", "z"] : ["y", "z"];

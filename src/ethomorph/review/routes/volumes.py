@@ -12,6 +12,7 @@ from ethomorph.review.models import WriteBackShown
 from ethomorph.review.routes.access import Desk, Looks, Manages
 from ethomorph.review.routes.edits import ItemName, TaskName
 from ethomorph.review.source import Refused
+from ethomorph.review.surfaces import surfaces
 from ethomorph.review.volumes import VolumeSource
 from ethomorph.review.write_back import keep_copy
 
@@ -39,6 +40,16 @@ def labels_of(
     """One slice of a segmentation: numbers of segments, 16 bits little-endian, row by row."""
     plane = _plane(desk, task, name, which, axis, index)
     packed = gzip.compress(plane.astype("<u2").tobytes(), 1)
+    return Response(packed, media_type="application/octet-stream", headers=HOUR | {"content-encoding": "gzip"})
+
+
+@router.get("/surfaces", response_class=Response)
+def surfaces_of(task: TaskName, name: ItemName, which: Literal["truth", "prediction"], desk: Looks) -> Response:
+    """Surfaces of all segments for the 3-D view; see `review.surfaces` for the bytes."""
+    planes = volume_of(desk, task).ready_planes(name)
+    if which not in planes.facts["segments"]:
+        raise Refused(f"{name} has no {which}")
+    packed = gzip.compress(surfaces(planes, which), 1)
     return Response(packed, media_type="application/octet-stream", headers=HOUR | {"content-encoding": "gzip"})
 
 
