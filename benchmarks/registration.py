@@ -39,6 +39,8 @@ VOXEL_MM = 0.1411
 # numbers, from 1, of the atlas's 51 landmarks that the 45 of the specimens are
 COMMON = [*range(1, 23), 24, 25, *range(27, 34), *range(36, 45), 46, 47, 49, 50, 51]
 PEERS = ("elastix", "ants")
+TUNED_ON = 4
+"""Settings of our elastic registration were chosen on so many of the heads, the first by name; the others decide."""
 DATA = Path(__file__).parents[2] / "shared" / "data" / "mouse-skull-ct"
 WORKER = Path(__file__).parent / "peers" / "registration.py"
 BONE_SEGMENTS = (1, 2, 21)
@@ -145,6 +147,7 @@ def report(rows: list[dict[str, Any]], watch: Stopwatch) -> None:
         mean = Metric.from_dict(block["mean_mm"])
         return f"{mean}, {block['mean_voxels']:.2f} voxels; 95 % under {block['p95_mm']:.2f} mm; {block['heads']} heads"
 
+    chosen_on = [row["strain"] for row in rows[:TUNED_ON]]
     claims = [
         Claim(
             f"landmark error after registration of the atlas to {len(rows)} mouse heads, against a person's",
@@ -156,14 +159,15 @@ def report(rows: list[dict[str, Any]], watch: Stopwatch) -> None:
         if name not in table:
             continue
         both = [row for row in rows if "errors_mm" in row.get(name, {})]
+        both = [row for row in both if row["strain"] not in chosen_on] or both
         mine, theirs = (np.array([np.mean(row[n]["errors_mm"]) for row in both]) for n in ("ours", name))
         apart = paired_difference(mine, theirs, [row["strain"] for row in both], unit="mm")
         ratio = float(mine.mean() / theirs.mean())
         claims.append(
             Claim(
-                f"landmark error beside {name}, same {len(both)} heads, same start; difference {apart}",
-                f"{mine.mean():.3f} mm",
-                told(name),
+                f"landmark error beside {name}, {len(both)} heads that chose nothing, same start; difference {apart}",
+                f"{mine.mean():.4f} mm",
+                f"{theirs.mean():.4f} mm; on all: {told(name)}",
                 ratio=ratio,
                 goal="at least as accurate",
                 met=bool(ratio <= 1.0),

@@ -52,7 +52,7 @@ def register_onto(
     if bend not in get_args(Bend):
         raise LabelError(f"bend {bend!r}", fix=f"use one of {', '.join(get_args(Bend))}")
     if bend == "elastic":
-        return register_elastic(reference, image, start)
+        return register_elastic(reference, image, start, seed=seed)
     if bend == "spline":
         return register_spline(reference, image, start, metric=likeness, seed=seed)
     windowed = likeness == "correlation"

@@ -26,7 +26,7 @@ SHRINKS, BLURS_VOXELS = (4, 2, 1), (2.0, 1.0, 0.0)
 BINS = 40
 ELASTIC_LEVELS = ((4, 60), (2, 50), (1, 20))
 """Shrink factor and rounds of each level of demons."""
-FIELD_BLUR, UPDATE_BLUR = 1.5, 1.0
+FIELD_BLUR, UPDATE_BLUR = 1.0, 1.0
 KNOTS, KNOT_STEPS = 2, (1, 2, 4)
 """Cells of the coarsest B-spline lattice along the shortest side, and how many times finer each level is."""
 SPLINE_ROUNDS, SPLINE_SAMPLES = 25, 20_000
@@ -131,16 +131,20 @@ def register_spline(
 
 
 def register_elastic(
-    fixed: ScalarVolume, moving: ScalarVolume, start: Transform, *, levels: tuple[tuple[int, int], ...] = ELASTIC_LEVELS
-) -> Transform:
+    fixed: ScalarVolume, moving: ScalarVolume, start: Transform, *,
+    levels: tuple[tuple[int, int], ...] = ELASTIC_LEVELS, seed: int = 0,
+) -> Transform:  # fmt: skip
     """Let the moving image bend until it agrees with the fixed one, from a linear start (symmetric-force demons).
 
-    Both are windowed about their own threshold of bone first, so that grey values mean the same.
+    Both are windowed about their own threshold of bone first, so that grey values mean the same. An affine map takes up
+    proportions before anything bends.
     """
     import SimpleITK as sitk
 
-    placed = start.image(bone_window(moving), fixed.grid, frame=start.source)
-    target, source = _itk_image(bone_window(fixed)), _itk_image(placed)
+    fixed_bone, moving_bone = bone_window(fixed), bone_window(moving)
+    start = register_linear(fixed_bone, moving_bone, start, kind="affine", metric="correlation", seed=seed)
+    placed = start.image(moving_bone, fixed.grid, frame=start.source)
+    target, source = _itk_image(fixed_bone), _itk_image(placed)
     field = None
     for shrink, rounds in levels:
         a, b = (_shrunk(image, shrink) for image in (target, source))
