@@ -64,7 +64,7 @@ animals = {animals}
 """
 FLIES: dict[str, dict[str, Any]] = {
     "top_down": {"scale": 0.5, "centroid_scale": 0.25, "epochs": 30, "stride": 2, "flip": "none"},
-    "bottom_up": {"scale": 0.375, "centroid_scale": 0.5, "epochs": 10, "stride": 2, "flip": "horizontal"},
+    "bottom_up": {"scale": 0.25, "centroid_scale": 0.5, "epochs": 12, "stride": 2, "flip": "horizontal"},
 }
 PONDS, POND_FRAMES, POND_STEP = 8, 30, 20
 """Simulated recordings that fish are learned from, labelled frames of each, and frames between two of these."""
@@ -181,7 +181,7 @@ def fish(work: Path) -> dict[str, Any]:
     settings = {"name": "fish", "by": "video", "test": 0.125, "validation": 0.125, "labels": labels, "images": folder}
     settings |= {"method": "top_down", "filters": 24, "steps": 50, "animals": 5, "scale": 1.0, "centroid_scale": 0.25}
     settings |= {"turn": 180, "flip": "horizontal"}
-    run, spent = trained(work / "fish", STUDY.format(**settings, epochs=24, stride=2))
+    run, spent = trained(work / "fish", STUDY.format(**settings, epochs=15, stride=2))
     unseen = work / "unseen"
     if not (unseen / "poses.slp").is_file():
         unseen.mkdir(exist_ok=True)

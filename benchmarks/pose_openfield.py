@@ -153,7 +153,10 @@ def arithmetic(model: PoseEstimator) -> dict[str, float]:
 
 
 def peer(work: Path, steps: int) -> dict[str, Any]:
-    """A short training and prediction by both tools, one after the other, each in a process of one thread."""
+    """A short training and prediction by both tools, one after the other, each in a process of one thread.
+
+    What is there already in ``peer/`` is not measured again.
+    """
     from benchmarks.peers.sleap_nn import exported
 
     files = exported(DATA, work / "peer", seed=SEED)
@@ -162,6 +165,10 @@ def peer(work: Path, steps: int) -> dict[str, Any]:
     mine = [sys.executable, "-c", "import sys; from benchmarks.pose_openfield import ours; ours(*sys.argv[1:])"]
     rounds: dict[str, Any] = {}
     for name, command in (("ours", mine), ("sleap-nn", theirs)):
+        note = work / "peer" / f"{name}.json"
+        if note.is_file():
+            rounds[name] = json.loads(note.read_text(encoding="utf-8"))
+            continue
         done = subprocess.run(
             [*command, str(files), str(work / "peer" / name), str(steps), str(SEED), video],
             capture_output=True, text=True, check=False, env=os.environ | {"OMP_NUM_THREADS": "1"},
@@ -169,6 +176,7 @@ def peer(work: Path, steps: int) -> dict[str, Any]:
         if done.returncode:
             raise RuntimeError(f"{name}: {done.stderr[-2000:]}")
         rounds[name] = json.loads(done.stdout.splitlines()[-1])
+        note.write_text(json.dumps(rounds[name]), encoding="utf-8")
         print(name, rounds[name], flush=True)
     return rounds
 
@@ -213,9 +221,11 @@ def peer_claims(ours: dict[str, Any], theirs: dict[str, Any]) -> list[Claim]:
     """The short comparison: same U-Net, split, steps and seed, one thread, one after the other."""
     if ours["parameters"] != theirs["parameters"]:
         raise RuntimeError(f"{ours['parameters']} parameters are not {theirs['parameters']}")
+    sides = (("ours", ours), ("sleap-nn", theirs))
     said = (
         f"same U-Net ({ours['parameters']:,} parameters), split, {ours['steps']} steps of 4 at half scale, seed; one "
-        "thread on a busy machine, so speeds are by processor time"
+        "thread each, speeds by processor time "
+        + " and ".join(f"({name}: {side.get('conditions', 'other programs running')})" for name, side in sides)
     )
     mine, other = figures(ours["errors_px"]), figures(theirs["errors_px"])
     steps = ours["steps_a_processor_second"] / theirs["steps_a_processor_second"]

@@ -22,7 +22,7 @@ UNET = {
 }  # fmt: skip
 BATCH, EPOCH, RATE, SCALE = 4, 50, 1e-3, 0.5
 REPEATS = 3
-FRAMES = 64
+FRAMES = 48
 """Of the video that are predicted."""
 FIRST = 10
 """Steps that are not timed."""
