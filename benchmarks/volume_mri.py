@@ -107,7 +107,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, default=None)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=500, help="of every network")
+    parser.add_argument("--steps", type=int, default=400, help="of every network")
     options = parser.parse_args()
     watch = Stopwatch()
     work = options.work or Path(tempfile.mkdtemp(prefix="volume-mri-"))

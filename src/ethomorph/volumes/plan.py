@@ -109,8 +109,11 @@ class Plan:
         """float32 with air at -1 and bright tissue about 1; `low` and `scale` are the volume's own."""
         if self.normalization == "shared":
             low, scale = self.low, self.scale
-        out = (np.asarray(array, np.float32) - np.float32(low)) * np.float32(2.0 / max(scale, 1e-9)) - np.float32(1.0)
-        return np.clip(out, -2.0, 5.0)
+        out = np.array(array, np.float32)  # in place from here on: slabs are large
+        out -= np.float32(low)
+        out *= np.float32(2.0 / max(scale, 1e-9))
+        out -= np.float32(1.0)
+        return np.clip(out, -2.0, 5.0, out=out)
 
     def needs_resampling(self, grid: Grid) -> bool:
         """Whether voxels are of a size that training did not show the network."""

@@ -22,7 +22,7 @@ from ethomorph.core.resample import resample_image
 from ethomorph.core.volume import ScalarVolume
 from ethomorph.volumes.networks import activation_bytes
 from ethomorph.volumes.plan import Plan, intensity_range
-from ethomorph.volumes.store import Store
+from ethomorph.volumes.store import IN_MEMORY, Store
 
 LIBRARIES = 420 * 2**20
 """Resident memory of Python with torch and SciPy before any volume, measured on Linux."""
@@ -63,7 +63,8 @@ def predicted_bytes(shape: tuple[int, ...], plan: Plan, *, classes: int, things:
     accumulated = 4 * depth * plane * outputs
     decided = 4 * DECIDED * plane * (2 * outputs + 4)
     read = plane * depth * (itemsize + 4)
-    kept = min(4 * int(np.prod(shape, dtype=np.int64)), 4 * 128 * 2**20)
+    voxels = int(np.prod(shape, dtype=np.int64))
+    kept = 4 * voxels if voxels <= IN_MEMORY else IN_MEMORY  # larger outputs lie in files
     network = activation_bytes(plan.patch, plan.channels, plan.pools, training=False, stem=plan.stem)
     return LIBRARIES + accumulated + decided + read + kept + 2 * network
 
@@ -134,6 +135,7 @@ def stream(
             )
             if progress is not None:
                 progress(tiles / (len(z) * len(corners)))
+        del slab, tile
         stop = z[index + 1] if index + 1 < len(z) else full[0]
         for low in range(0, stop - start, DECIDED):
             high = min(low + DECIDED, stop - start)
