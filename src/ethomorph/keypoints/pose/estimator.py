@@ -33,6 +33,7 @@ from ethomorph.keypoints.pose.data import (
     unscaled,
 )
 from ethomorph.keypoints.pose.groups import Groups, describe
+from ethomorph.keypoints.pose.partners import mean_shape
 from ethomorph.keypoints.pose.pipelines import pipeline_class
 from ethomorph.keypoints.pose.pipelines.base import Facts, Pipeline, most_animals
 from ethomorph.keypoints.pose.settings import PoseSettings
@@ -273,6 +274,7 @@ class PoseEstimator:
             "notes": self.notes_,
         }
         facts["facts"]["canvas"] = list(self.pipeline_.facts.canvas)
+        facts["facts"]["shape"] = [list(place) for place in self.pipeline_.facts.shape]
         write_facts(folder / "model.toml", facts)
         if export:
             self._export(folder)
@@ -292,6 +294,7 @@ class PoseEstimator:
             )
             estimator.scheme_ = Scheme.from_dict(facts["scheme"])
             known = facts["facts"] | {"canvas": tuple(int(v) for v in facts["facts"]["canvas"])}
+            known["shape"] = tuple((float(x), float(y)) for x, y in facts["facts"].get("shape", []))
             estimator.pipeline_ = estimator.kind(estimator.scheme_, estimator.settings, Facts(**known))
             estimator.notes_ = [str(note) for note in facts["notes"]]
             networks = torch.nn.ModuleDict(estimator.pipeline_.networks(pretrained=False))
@@ -369,7 +372,9 @@ class PoseEstimator:
             )  # fmt: skip
         mean, std = pixel_statistics(frames, store)
         instances = 1 if self.method == "single_instance" else settings.heads.instances or most_animals(frames)
-        return Facts(1 if store.grey else 3, (canvas[0], canvas[1]), crop, instances, mean, std)
+        shape = mean_shape(np.concatenate([frame.points for frame in frames if len(frame.points)]))
+        told = tuple((float(x), float(y)) for x, y in shape.round(6))
+        return Facts(1 if store.grey else 3, (canvas[0], canvas[1]), crop, instances, mean, std, told)
 
 
 def spread(frames: Sequence[LabelledFrame], most: int) -> Sequence[LabelledFrame]:

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 
 from ethomorph.keypoints.pose.data import LabelledFrame, Scheme, channels_first, padded, resized, scaled
-from ethomorph.keypoints.pose.decode import FoundPose
+from ethomorph.keypoints.pose.decode import FoundPose, single_peaks
 from ethomorph.keypoints.pose.heads import Head, ManyPeaks, OnePeak, PlainMaps
 from ethomorph.keypoints.pose.networks import PoseNetwork
+from ethomorph.keypoints.pose.partners import partnered
 from ethomorph.keypoints.pose.settings import Augmentation, PoseSettings
 
 Run = Callable[[str, np.ndarray], list[torch.Tensor]]
@@ -32,6 +33,8 @@ class Facts:
     crop_px : side of a top-down crop after scaling.
     instances : animals in a frame at most.
     mean, std : of the training pixels, 0..255.
+    shape : (nodes, 2) mean shape of the labelled animals; see `ethomorph.keypoints.pose.partners`. Empty in models
+        from before it was kept.
     """
 
     channels: int
@@ -40,6 +43,7 @@ class Facts:
     instances: int
     mean: float
     std: float
+    shape: tuple[tuple[float, float], ...] = ()
 
 
 class Pipeline(ABC):
@@ -93,6 +97,15 @@ class Pipeline(ABC):
         stride = self.settings.model.max_stride
         height, width = (-(-max(1, round(side * scale)) // stride) * stride for side in self.facts.canvas)
         return height, width
+
+    def one_each(self, logits: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Points (animals, nodes, 2) and scores of keypoint maps of one animal each, left and right told apart."""
+        head = self.heads[self.keypoints]["maps"]
+        points, scores = single_peaks(head, logits)  # type: ignore[arg-type]
+        if isinstance(head, OnePeak) and self.facts.shape:
+            shape = np.array(self.facts.shape)
+            points, scores = partnered(head, logits, points, scores, self.scheme.symmetry, shape)
+        return points, scores
 
     def keypoint_maps(self, names: tuple[str, ...], *, one: bool) -> Head:
         """The confidence maps of the settings' loss."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from ethomorph.keypoints.pose.augment import draw_about, vary_brightness, view
 from ethomorph.keypoints.pose.data import channels_first
-from ethomorph.keypoints.pose.decode import FoundPose, single_peaks
+from ethomorph.keypoints.pose.decode import FoundPose
 from ethomorph.keypoints.pose.heads import Head
 from ethomorph.keypoints.pose.pipelines.base import Pipeline, Run, View, batch_of
 from ethomorph.keypoints.pose.settings import Augmentation
@@ -29,7 +29,7 @@ class SingleInstance(Pipeline):
 
     def find(self, run: Run, pictures: Sequence[np.ndarray]) -> list[list[FoundPose]]:
         (logits,) = run(NETWORK, batch_of(pictures, self.settings.model.max_stride))
-        points, scores = single_peaks(self.heads[NETWORK]["maps"], logits)  # type: ignore[arg-type]
+        points, scores = self.one_each(logits)
         self.highest = max(self.highest, float(scores.max()))
         threshold = self.settings.heads.peak_threshold
         return [

@@ -11,7 +11,7 @@ import torch
 
 from ethomorph.keypoints.pose.augment import draw_about, vary_brightness, view
 from ethomorph.keypoints.pose.data import centre_of, channels_first, resized, scaled, unscaled
-from ethomorph.keypoints.pose.decode import FoundPose, Peaks, many_peaks, single_peaks
+from ethomorph.keypoints.pose.decode import FoundPose, Peaks, many_peaks
 from ethomorph.keypoints.pose.heads import Head
 from ethomorph.keypoints.pose.pipelines.base import Pipeline, Run, View, batch_of, maps_head
 from ethomorph.keypoints.pose.pipelines.single_instance import one_animal, whole_view
@@ -98,9 +98,8 @@ class TopDown(Pipeline):
         found: list[list[FoundPose]] = [[] for _ in pictures]
         if not crops:
             return found
-        head = self.heads[CENTERED]["maps"]
         logits = [run(CENTERED, np.stack(crops[i : i + CROPS]))[0] for i in range(0, len(crops), CROPS)]
-        points, scores = single_peaks(head, torch.cat(logits))  # type: ignore[arg-type]
+        points, scores = self.one_each(torch.cat(logits))
         sure = np.concatenate([s for _, s in middles])
         threshold = self.settings.heads.peak_threshold
         each = zip(points.numpy(force=True), scores.numpy(force=True), corners, owners, sure, strict=True)
