@@ -151,9 +151,9 @@ def drags(web: httpx.Client, path: str) -> dict[str, float]:
     for number in range(DRAGS):
         item = rng.choice(items)
         field = "point:snout_tip"
-        base = web.get(f"{path}/item", params={"name": item}).json()["values"][field]["revision"]
-        point = [rng.uniform(0, 300), rng.uniform(0, 200)]
-        body = {"item": item, "key": f"drag-{number:06d}", "changes": [{"field": field, "value": point, "base": base}]}
+        shown = web.get(f"{path}/item", params={"name": item}).json()["values"][field]
+        change = {"field": field, "value": [v + rng.gauss(0, 2) for v in shown["value"]], "base": shown["revision"]}
+        body = {"item": item, "key": f"drag-{number:06d}", "changes": [change]}
         begun = time.perf_counter()
         web.post(f"{path}/edits", json=body, headers=csrf).raise_for_status()
         took.append(1000 * (time.perf_counter() - begun))

@@ -177,6 +177,7 @@ class LandmarkSource(Source):
         shapes = Shapes(self.landmarks, [i for i, name in enumerate(self.landmarks.names) if name not in ends])
         self.by_shape = dict(zip(self.index, shapes.needs(self.landmarks.array()), strict=True))
         self.shapes = shapes
+        self.queue()  # judges the shapes that were moved before today, so that nobody waits for it
 
     def _known(self) -> dict[str, int]:
         return self.index

@@ -13,10 +13,10 @@ export interface Look {
 
 const VERTEX = `#version 300 es
 in vec3 place; in vec3 normal;
-uniform mat3 turn; uniform vec2 scale; uniform float depth;
+uniform mat3 turn; uniform vec3 middle; uniform vec2 scale; uniform float depth;
 out vec3 facing;
 void main() {
-  vec3 seen = turn * place;
+  vec3 seen = turn * (place - middle);
   facing = turn * normal;
   gl_Position = vec4(seen.xy * scale, seen.z * depth, 1.0);
 }`;
@@ -43,6 +43,7 @@ export class Painter {
   private readonly program: WebGLProgram;
   private loaded: Loaded[] = [];
   private reach = 1;
+  private middle = [0, 0, 0];
 
   /** Raises Error where the browser has no WebGL 2. */
   constructor(private readonly canvas: HTMLCanvasElement) {
@@ -65,7 +66,16 @@ export class Painter {
   load(solid: Solid): void {
     const gl = this.gl;
     for (const one of this.loaded) gl.deleteVertexArray(one.vao);
-    this.reach = Math.hypot(...solid.extent) / 2;
+    const [least, most] = [[...solid.extent], solid.extent.map((v) => -v)];
+    for (const { places } of solid.surfaces) {
+      for (let i = 0; i < places.length; i++) {
+        const k = i % 3;
+        if (places[i] < least[k]) least[k] = places[i];
+        if (places[i] > most[k]) most[k] = places[i];
+      }
+    }
+    this.middle = least.map((v, k) => (v + most[k]) / 2);
+    this.reach = Math.hypot(...least.map((v, k) => most[k] - v)) / 2 || 1;
     this.loaded = solid.surfaces.filter((s) => s.faces.length).map((surface) => {
       const vao = gl.createVertexArray()!;
       gl.bindVertexArray(vao);
@@ -116,8 +126,9 @@ export class Painter {
     // z of the volume points up on the screen; columns as WebGL wants them
     const matrix = [cy, -sy * sp, sy * cp, -sy, -cy * sp, cy * cp, 0, cp, sp];
     const short = Math.min(canvas.width, canvas.height);
-    const scale = (zoom * 1.05) / this.reach;
+    const scale = (zoom * 1.15) / this.reach;
     gl.uniformMatrix3fv(this.at("turn"), false, matrix);
+    gl.uniform3f(this.at("middle"), this.middle[0], this.middle[1], this.middle[2]);
     gl.uniform2f(this.at("scale"), (scale * short) / canvas.width, (scale * short) / canvas.height);
     gl.uniform1f(this.at("depth"), 0.9 / this.reach);
   }
