@@ -348,10 +348,11 @@ def claims_of(parts: dict[str, Any]) -> list[Claim]:
             )  # fmt: skip
     if part := parts.get("fish"):
         metrics = part["scores"]["metrics"]
+        note = f" ({part['training']['note']})" if "note" in part["training"] else ""
         claims.append(
             Claim(
                 f"Five simulated fish of an unseen pond, 1,000 frames, top-down, {part['training']['cpu_minutes']:.0f} "
-                "processor minutes of training: strict mAP, IDF1",
+                f"processor minutes of training{note}: strict mAP, IDF1",
                 f"{told(metrics['mAP'])}, {told(metrics['IDF1'])}; swaps {part['scores']['counts']['swaps']}",
                 goal="mAP at least 0.9, IDF1 at least 0.95",
                 met=metrics["mAP"]["value"] >= 0.9 and metrics["IDF1"]["value"] >= 0.95,
