@@ -18,7 +18,7 @@ Pool = tuple[int, int, int]
 DETAIL = 8
 """Features of the short way from brightness to outputs."""
 
-OUTPUT_BYTES = 140
+OUTPUT_BYTES = 240
 """Of a voxel's outputs where the levels are coarser than the voxels."""
 
 
