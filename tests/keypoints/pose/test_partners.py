@@ -67,3 +67,7 @@ def test_the_mean_shape_is_turned_and_scaled_but_never_mirrored():
     assert np.linalg.norm(nose - tail) / np.linalg.norm(left - right) == pytest.approx(32 / 18, rel=1e-3)
     along, across = nose - tail, left - right
     assert along[0] * across[1] - along[1] * across[0] < 0  # left of its own heading, y down
+
+
+def test_animals_of_one_node_have_no_shape_to_be_wrong():
+    assert np.isfinite(mean_shape(np.array([[[3.0, 4.0]], [[5.0, 6.0]]]))).all()

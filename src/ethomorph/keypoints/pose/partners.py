@@ -27,7 +27,8 @@ confidence; and a place counts from this confidence of both partners together.""
 def mean_shape(animals: np.ndarray) -> np.ndarray:
     """(nodes, 2) mean of animals (n, nodes, 2) moved, turned and scaled onto each other, never mirrored; NaN is hidden.
 
-    It is centred, of mean squared distance 1 from its middle. Generalised Procrustes (Gower 1975) in complex numbers.
+    It is centred, of mean squared distance 1 from its middle; a single node has no shape and stays as it is.
+    Generalised Procrustes (Gower 1975) in complex numbers.
 
     Examples
     --------
@@ -43,6 +44,8 @@ def mean_shape(animals: np.ndarray) -> np.ndarray:
     known = seen[first]
     for _ in range(ROUNDS):
         moved = [onto(p, mean, s & known) for p, s in zip(places, seen, strict=True) if (s & known).sum() >= 2]
+        if not moved:  # one node, or animals that share none: there is no shape
+            break
         stack = np.array(moved)
         there = np.isfinite(stack)
         known = there.any(0)
