@@ -81,6 +81,18 @@ def test_landmarks_by_hand_and_keyboard(page, server, study):
     saved(page)
     moved = held(page, "0001_dorsal.png")["point:snout_tip"]["value"]
     assert moved == pytest.approx([start[0] + 0.9, start[1] + 10], abs=2e-3)
+
+    # Answers that come between two strokes take nothing back that the hand did since.
+    page.evaluate(
+        "() => { const ask = window.fetch; window.fetch = async (...words) => { const answer = await ask(...words);"
+        " if (words[1]?.method === 'POST') await new Promise((d) => setTimeout(d, 300)); return answer; } }"
+    )
+    for _ in range(4):
+        page.keyboard.press("ArrowRight")
+        page.wait_for_timeout(170)
+    saved(page)
+    after = held(page, "0001_dorsal.png")["point:snout_tip"]["value"]
+    assert after == pytest.approx([moved[0] + 4, moved[1]], abs=2e-3)
     page.keyboard.press("h")
     saved(page)
     assert held(page, "0001_dorsal.png")["point:snout_tip"]["value"] is None

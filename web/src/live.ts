@@ -1,7 +1,6 @@
 // The stream of events of a study: edits by others, a better order of the queue, work going on.
 import { signal } from "@preact/signals";
-import { get } from "./api";
-import { detail, settle } from "./edits";
+import { detail, renew, settle } from "./edits";
 import { item, loadQueue, say, session, studyPath, task, taskPath, tell } from "./state";
 import type { Job } from "./types";
 
@@ -28,7 +27,7 @@ function hear(event: any): void {
   heard.value = event;
   if (event.kind === "edit" && event.task === task.value?.name) {
     if (event.person !== session.value?.person || event.item !== item.value) {
-      settle({ edit: event.edit, item: event.item, values: event.values });
+      settle({ edit: event.edit, item: event.item, values: event.values }, true);
       if (event.item === item.value) say(`${event.person} changed this ${"item"}`);
     }
   } else if (event.kind === "ready" && event.task === task.value?.name) {
@@ -49,12 +48,7 @@ function hear(event: any): void {
 
 const detailTouched = () => Object.values(detail.value?.values ?? {}).some((held: any) => held.revision > 0);
 
-async function refreshDetail(): Promise<void> {
-  const name = item.value;
-  if (!name) return;
-  const fresh = await get<any>(`${taskPath()}/item?name=${encodeURIComponent(name)}`);
-  if (item.value === name) detail.value = { ...detail.value, ...fresh };
-}
+const refreshDetail = () => (item.value ? renew(taskPath(), item.value) : Promise.resolve());
 
 function refresh(): void {
   if (task.value) loadQueue(true).then(refreshDetail).catch(tell);

@@ -8,17 +8,18 @@ from typing import Any
 from ethomorph.core.errors import InputError
 from ethomorph.core.events import EventLog
 from ethomorph.review.bouts import bouts_of, checked_bouts, with_bouts
-from ethomorph.review.source import MARKS, Refused, Source, checked_mark, text_or_none
+from ethomorph.review.source import MARKS, Refused, checked_mark, text_or_none
 from ethomorph.review.store import Store
-from ethomorph.review.video import Frames
+from ethomorph.review.video import Frames, VideoSource
 from ethomorph.study.config import Study, TaskSection
 from ethomorph.study.run import Run
 
 
-class BehaviorSource(Source):
+class BehaviorSource(VideoSource):
     """``kind = "behavior"`` with BORIS events or labels frame by frame. The only field beside the marks: ``bouts``."""
 
     kind = "behavior"
+    suffixes = (".csv",)
 
     def __init__(self, study: Study, name: str, section: TaskSection, store: Store, run: Run | None = None) -> None:
         super().__init__(study, name, section, store)

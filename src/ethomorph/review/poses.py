@@ -13,10 +13,10 @@ from ethomorph.formats.video import Film
 from ethomorph.review.behavior import sibling_bouts
 from ethomorph.review.bouts import checked_bouts
 from ethomorph.review.landmarks import checked_point
-from ethomorph.review.source import MARKS, Refused, Source, checked_mark, text_or_none
+from ethomorph.review.source import MARKS, Refused, checked_mark, text_or_none
 from ethomorph.review.store import Store
 from ethomorph.review.tracks import Animal, animals_of, suspects, swapped_name
-from ethomorph.review.video import Frames
+from ethomorph.review.video import Frames, VideoSource
 from ethomorph.study.config import Study, TaskSection
 from ethomorph.study.run import Run
 
@@ -24,10 +24,11 @@ AT_ONCE = 600
 """Frames whose poses are sent together."""
 
 
-class PoseSource(Source):
+class PoseSource(VideoSource):
     """``kind = "pose"``. Fields: ``node:<frame>:<instance>:<node>``, ``swap:<frame>`` and ``bouts``."""
 
     kind = "pose"
+    suffixes = (".slp", ".csv", ".h5", ".json")
 
     def __init__(self, study: Study, name: str, section: TaskSection, store: Store, run: Run | None = None) -> None:
         super().__init__(study, name, section, store)

@@ -1,14 +1,19 @@
-"""Videos as the page shows them: any frame by its number as JPEG, one decoder a film, the last frames kept."""
+"""Videos as the page shows them: any frame by its number as JPEG, one decoder a film, the last frames kept.
+
+`VideoSource`: what tasks on video have in common.
+"""
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections import OrderedDict
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from ethomorph.core.errors import ImageError
 from ethomorph.formats.video import Film
-from ethomorph.review.source import Refused
+from ethomorph.review.source import Refused, Source
 
 KEPT = 400
 """Coded frames that are kept, some 20 to 60 kB each."""
@@ -44,6 +49,24 @@ class Frames:
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return coded
+
+
+class VideoSource(Source):
+    """A task whose items are watched: one file of labels for all of them, and their films."""
+
+    path: Path
+    """The labels."""
+    frames: Frames
+    suffixes: tuple[str, ...]
+    """What the labels can be exported as; the first where nothing is asked for."""
+
+    @abstractmethod
+    def poses(self, item: str, start: int, stop: int) -> dict[int, list[dict[str, Any]]]:
+        """The animals of a stretch of frames as the file has them; raises Refused where there is no such item."""
+
+    @abstractmethod
+    def write(self, path: Path) -> list[str]:
+        """Write the corrected labels in the format of the suffix; returns what could not be said in it."""
 
 
 def _coded(pixels: Any, width: int) -> bytes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Path, Request
 
@@ -14,6 +14,8 @@ from ethomorph.review.jobs import Jobs
 from ethomorph.review.library import Library, OpenStudy
 from ethomorph.review.pictures import Pictures
 from ethomorph.review.source import Refused, Source
+
+Kind = TypeVar("Kind", bound=Source)
 
 CSRF_HEADER = "x-ethomorph-csrf"
 
@@ -57,6 +59,13 @@ class Desk:
 
     def source(self, task: str) -> Source:
         return self.opened.source(task)
+
+    def source_of(self, task: str, what: str, kind: type[Kind]) -> Kind:
+        """A task's source, which must be of this kind; raises Refused where the task has no `what`."""
+        source = self.source(task)
+        if not isinstance(source, kind):
+            raise Refused(f"{task} has no {what}")
+        return source
 
 
 def _desk(request: Request, study: str, least: Role) -> Desk:

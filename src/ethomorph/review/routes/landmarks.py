@@ -109,7 +109,4 @@ async def upload(
 
 
 def landmarks_of(desk: Desk, task: str) -> LandmarkSource:
-    source = desk.source(task)
-    if not isinstance(source, LandmarkSource):
-        raise Refused(f"{task} has no landmarks on pictures")
-    return source
+    return desk.source_of(task, "landmarks on pictures", LandmarkSource)

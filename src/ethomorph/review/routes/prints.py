@@ -63,7 +63,4 @@ def write(task: TaskName, desk: Manages) -> WriteBackShown:
 
 
 def prints_of(desk: Desk, task: str) -> PrintSource:
-    source = desk.source(task)
-    if not isinstance(source, PrintSource):
-        raise Refused(f"{task} has no prints")
-    return source
+    return desk.source_of(task, "prints", PrintSource)

@@ -9,16 +9,14 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Response
 
-from ethomorph.review.behavior import BehaviorSource
 from ethomorph.review.models import WriteBackShown
-from ethomorph.review.poses import PoseSource
 from ethomorph.review.routes.access import Desk, Looks, Manages
 from ethomorph.review.routes.edits import ItemName, TaskName
 from ethomorph.review.source import Refused
+from ethomorph.review.video import VideoSource
 from ethomorph.review.write_back import keep_copy
 
 router = APIRouter(prefix="/api/studies/{study}/tasks/{task}/video")
-POSE_SUFFIXES = (".slp", ".csv", ".h5", ".json")
 
 
 @router.get("/frame", response_class=Response)
@@ -50,8 +48,8 @@ def poses(
 def export(task: TaskName, desk: Looks, suffix: Annotated[str, Query(max_length=20)] = "") -> Response:
     """The corrected poses (.slp, .csv, .h5, .json) or the corrected events (BORIS's aggregated table)."""
     source = video_of(desk, task)
-    chosen = suffix or (".slp" if isinstance(source, PoseSource) else ".csv")
-    if chosen not in (POSE_SUFFIXES if isinstance(source, PoseSource) else (".csv",)):
+    chosen = suffix or source.suffixes[0]
+    if chosen not in source.suffixes:
         raise Refused(f"nothing can be exported as {chosen!r}")
     with tempfile.TemporaryDirectory() as scratch:
         path = Path(scratch) / f"{source.name}{chosen}"
@@ -76,8 +74,5 @@ def write(task: TaskName, desk: Manages) -> WriteBackShown:
     return WriteBackShown(files=[source.path.name], copies=[copy], notes=notes)
 
 
-def video_of(desk: Desk, task: str) -> PoseSource | BehaviorSource:
-    source = desk.source(task)
-    if not isinstance(source, (PoseSource, BehaviorSource)):
-        raise Refused(f"{task} has no video")
-    return source
+def video_of(desk: Desk, task: str) -> VideoSource:
+    return desk.source_of(task, "video", VideoSource)  # type: ignore[type-abstract]

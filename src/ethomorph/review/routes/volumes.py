@@ -88,10 +88,7 @@ def export(task: TaskName, name: ItemName, desk: Looks) -> Response:
 
 
 def volume_of(desk: Desk, task: str) -> VolumeSource:
-    source = desk.source(task)
-    if not isinstance(source, VolumeSource):
-        raise Refused(f"{task} has no volumes")
-    return source
+    return desk.source_of(task, "volumes", VolumeSource)
 
 
 def _plane(desk: Desk, task: str, name: str, which: str, axis: str, index: int):  # type: ignore[no-untyped-def]
