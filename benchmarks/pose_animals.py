@@ -46,8 +46,9 @@ backbone = "efficientnet-lite0"
 filters = {filters}
 [task.t.settings.data]
 input_scale = {scale}
+window_px = {window}
 [task.t.settings.heads]
-centroid_scale = {centroid_scale}
+centroid_scale = 0.25
 output_stride = {stride}
 centroid_stride = {stride}
 field_sigma_px = 8
@@ -63,8 +64,8 @@ judged = 24
 animals = {animals}
 """
 FLIES: dict[str, dict[str, Any]] = {
-    "top_down": {"scale": 0.5, "centroid_scale": 0.25, "epochs": 30, "stride": 2, "flip": "none"},
-    "bottom_up": {"scale": 0.25, "centroid_scale": 0.5, "epochs": 12, "stride": 2, "flip": "horizontal"},
+    "top_down": {"scale": 0.5, "epochs": 16, "stride": 2, "flip": "horizontal"},
+    "bottom_up": {"scale": 0.5, "window": 192, "epochs": 24, "stride": 2, "flip": "horizontal"},
 }
 PONDS, POND_FRAMES, POND_STEP = 8, 30, 20
 """Simulated recordings that fish are learned from, labelled frames of each, and frames between two of these."""
@@ -121,7 +122,8 @@ def flies(work: Path, method: str) -> dict[str, Any]:
     """Scores of the test part with tracks, and identity swaps over the whole clip."""
     settings = {"name": method, "by": "time", "test": 0.2, "validation": 0.2, "labels": DATA / "clip.slp"}
     settings |= {"images": DATA / "clip.mp4", "method": method, "filters": 24, "steps": 50, "animals": 2, "turn": 180}
-    run, spent = trained(work / f"flies_{method}", STUDY.format(**settings, **FLIES[method]))
+    settings["window"] = 0
+    run, spent = trained(work / f"flies_{method}", STUDY.format(**settings | FLIES[method]))
     out = run / "clip.slp"
     note = run / "clip.json"
     if not note.is_file():
@@ -179,9 +181,9 @@ def fish(work: Path) -> dict[str, Any]:
     if not labels.is_file():
         ponds(folder)
     settings = {"name": "fish", "by": "video", "test": 0.125, "validation": 0.125, "labels": labels, "images": folder}
-    settings |= {"method": "top_down", "filters": 24, "steps": 50, "animals": 5, "scale": 1.0, "centroid_scale": 0.25}
+    settings |= {"method": "top_down", "filters": 24, "steps": 50, "animals": 5, "scale": 1.0, "window": 0}
     settings |= {"turn": 180, "flip": "horizontal"}
-    run, spent = trained(work / "fish", STUDY.format(**settings, epochs=15, stride=2))
+    run, spent = trained(work / "fish", STUDY.format(**settings, epochs=30, stride=2))
     unseen = work / "unseen"
     if not (unseen / "poses.slp").is_file():
         unseen.mkdir(exist_ok=True)
@@ -199,7 +201,7 @@ def mouse(work: Path) -> dict[str, Any]:
     video, study = MOUSE / "videos" / "test_vid.mp4", work / "mouse"
     settings = {"name": "mouse", "by": "block", "test": 0.2, "validation": 0.1, "labels": MOUSE / "CollectedData.csv"}
     settings |= {"images": MOUSE, "method": "single_instance", "filters": 24, "steps": 50, "animals": 1, "turn": 10}
-    text = STUDY.format(**settings, flip="none", scale=0.5, centroid_scale=0.5, epochs=16, stride=2)
+    text = STUDY.format(**settings, flip="none", scale=0.5, window=0, epochs=16, stride=2)
     run, spent = trained(study, text)
     note, out = run / "video.json", run / "video.slp"
     if not note.is_file():

@@ -81,9 +81,10 @@ def test_a_loaded_model_predicts_the_same_by_every_runtime(single, films):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["top_down", "bottom_up"])
-def test_two_animals_are_found_apart(films, method):
-    model = PoseEstimator(method=method, settings=tiny(optimization={"epochs": 8})).fit(films[2], progress=False)
+@pytest.mark.parametrize(("method", "window"), [("top_down", 0), ("bottom_up", 0), ("bottom_up", 64)])
+def test_two_animals_are_found_apart(films, method, window):
+    settings = tiny(optimization={"epochs": 8}, data={"window_px": window})
+    model = PoseEstimator(method=method, settings=settings).fit(films[2], progress=False)
     assert model.pipeline_.facts.instances == 2
     table = tables_of(model.predict(films[2].with_suffix(".mp4"), progress=False))[0][0]
     scheme, frames, _, _ = opened(films[2], None)

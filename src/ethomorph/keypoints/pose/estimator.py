@@ -365,11 +365,6 @@ class PoseEstimator:
         crop = settings.data.crop_px or crop_side(
             frames, scale=scale, padding=settings.data.crop_padding, multiple=settings.model.max_stride, anchor=anchor
         )
-        if crop % settings.model.max_stride:
-            raise InputError(
-                f"{crop} is no multiple of model.max_stride = {settings.model.max_stride}",
-                place="settings.data.crop_px", fix="give a multiple",
-            )  # fmt: skip
         mean, std = pixel_statistics(frames, store)
         instances = 1 if self.method == "single_instance" else settings.heads.instances or most_animals(frames)
         shape = mean_shape(np.concatenate([frame.points for frame in frames if len(frame.points)]))

@@ -31,6 +31,8 @@ def describe(pipeline: Pipeline, *, method: str, frames: dict[str, int] | None =
         decided = "from the labelled animals" if not settings.data.crop_px else "as set"
         data["crop"] = f"{facts.crop_px} x {facts.crop_px} px, {decided}"
         data["crops of a frame in a step"] = min(settings.data.crops, facts.instances)
+    if method == "bottom_up" and (side := settings.data.window_px):
+        data["training windows"] = f"{side} x {side} px about animals; prediction sees whole frames"
     networks = pipeline.networks(pretrained=False)
     field = receptive_field(settings.model)
     model: dict[str, Any] = dict(vars(settings.model).items())

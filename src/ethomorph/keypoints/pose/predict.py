@@ -72,7 +72,7 @@ def predict_videos(
         nonlocal empty, lost
         for video, (spool, numbers, first) in enumerate(plans):
             for table in spool.tables():
-                table = renumbered(table, numbers + first) if numbers is not None else table
+                table = renumbered(table, np.where(numbers >= 0, numbers + first, -1)) if numbers is not None else table
                 empty += (table.stop - table.start) - len(set(table.frames.tolist()))
                 lost += len(table.lost)
                 yield video, table
@@ -113,6 +113,8 @@ def follow(spool: Spool, model: PoseEstimator, tracking: Tracking | None, film: 
     for table in moved:
         spool.write(table)
     numbers = tracker.joined()
+    if tracker.looks is not None:
+        film.notes.append(tracker.looks.note)
     return numbers, int(numbers.max()) + 1 if len(numbers) else 0
 
 

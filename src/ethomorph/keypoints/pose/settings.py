@@ -24,6 +24,8 @@ class Data:
     crop_px : side of a top-down crop, in px after scaling; 0 takes it from the labelled animals.
     crop_padding : how much larger than the largest labelled animal a crop is, where its side is taken from the data.
     crops : animals of one frame that a top-down step learns from at most; they cost less than finding them does.
+    window_px : side of the squares about animals that a bottom-up network is trained on, in px after scaling, so that
+        large frames can be learned at full detail; 0 trains on whole frames. Prediction always sees the whole.
     memory_mb : labelled frames that are kept decoded; beyond that they are read again each time.
     """
 
@@ -32,12 +34,14 @@ class Data:
     crop_px: int = 0
     crop_padding: float = 1.2
     crops: int = 4
+    window_px: int = 0
     memory_mb: int = 3072
 
     def __post_init__(self) -> None:
         refuse_outside("data.input_scale", self.input_scale, 0.05, 4)
         refuse_outside("data.crop_padding", self.crop_padding, 1, 4)
         refuse_outside("data.crop_px", self.crop_px, 0, 4096)
+        refuse_outside("data.window_px", self.window_px, 0, 4096)
         refuse_outside("data.crops", self.crops, 1, 64)
         refuse_word("data.channels", self.channels, ("grey", "rgb"))
 
@@ -205,7 +209,7 @@ class Heads:
     centroid_stride: int = 2
     field_sigma_px: float = 15.0
     field_stride: int = 4
-    field_weight: float = 1.0
+    field_weight: float = 4.0
     grouping: str = "hungarian"
     instances: int = 0
 
@@ -241,6 +245,12 @@ class PoseSettings:
                 raise StudyError(
                     f"{getattr(self.heads, name)} is coarser than model.max_stride = {self.model.max_stride}",
                     place=f"settings.heads.{name}", fix="give a smaller stride",
+                )  # fmt: skip
+        for name in ("crop_px", "window_px"):
+            if getattr(self.data, name) % self.model.max_stride:
+                raise StudyError(
+                    f"{getattr(self.data, name)} is no multiple of model.max_stride = {self.model.max_stride}",
+                    place=f"settings.data.{name}", fix="give a multiple",
                 )  # fmt: skip
 
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,7 +137,7 @@ class PoseTask(Task):
         write_poses(self._labels_of(truth, rows), run.folder / PREDICTIONS)
         write_text(run.folder / PER_SAMPLE, per_sample(rows).to_csv(index=False))
         block = self._scores(rows, model, self._part(parts, "train"), run)
-        return followed_too(block, rows, truth, self.tracking)
+        return followed_too(block, rows, truth, self.tracking, self.films)
 
     def score_other(self, run: Run, labels: Path, images: Path | None, *, progress: bool) -> dict[str, Any]:
         """Scores on other labelled data, against this run's own training part as baseline."""
@@ -153,7 +154,7 @@ class PoseTask(Task):
         part_of = run.read_split()
         train = [f for f, s in zip(self.frames, self.samples["sample"], strict=True) if part_of.get(s) == "train"]
         block = self._scores(rows, model, train, run)
-        block = followed_too(block, rows, frames, self.tracking)
+        block = followed_too(block, rows, frames, self.tracking, films)
         block["warnings"] = [*notes, *said, *block["warnings"]]
         header = {"task": self.name, "kind": "pose", "part": "other", "samples": len(frames)}
         return header | {"groups": int(samples["group"].nunique())} | block
@@ -266,6 +267,7 @@ labels = {labels}      # .slp, .pkg.slp, DeepLabCut .csv, .h5 or config.yaml, Li
 # rotation_max_deg = 180
 # [task.{task}.settings.tracking]
 # animals = 2                        # where their number is known
+# identity = "appearance"            # tell individuals apart by their looks
 """
 
 
@@ -312,14 +314,15 @@ def per_sample(rows: list[ScoredFrame]) -> pd.DataFrame:
 
 
 def followed_too(
-    block: dict[str, Any], rows: list[ScoredFrame], frames: list[LabelledFrame], tracking: Tracking
+    block: dict[str, Any], rows: list[ScoredFrame], frames: list[LabelledFrame], tracking: Tracking,
+    films: Sequence[Film],
 ) -> dict[str, Any]:
     """Scores with those of tracks beside them, where labels have tracks and frames come one after the other."""
     if most_animals(frames) < 2 or not any(name for frame in frames for name in frame.tracks):
         return block
     from ethomorph.keypoints.pose.track_score import follow_stretches, swaps, track_scores
 
-    followed = follow_stretches(rows, frames, tracking)
+    followed = follow_stretches(rows, frames, tracking, films)
     if not followed:
         said = "the labels have tracks, but no two frames of this part follow each other: tracking is not scored"
         return block | {"warnings": [*block["warnings"], said]}

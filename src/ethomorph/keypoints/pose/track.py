@@ -9,10 +9,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
+from ethomorph.core.errors import StudyError
 from ethomorph.formats.video import Film
+from ethomorph.keypoints.pose.appearance import Appearance
 from ethomorph.keypoints.pose.data import centre_of
 from ethomorph.keypoints.pose.motion import Flow, Track
 from ethomorph.keypoints.pose.oks import lengths, similarity
@@ -41,6 +44,8 @@ class Tracking:
     expect : where an animal is looked for: ``velocity`` (on with its smoothed speed), ``kalman`` (a constant-velocity
         filter weighs the speed by itself) or ``flow`` (its nodes are carried along by optical flow, which needs the
         video's pixels once more and follows animals also while they are not found).
+    identity : ``appearance`` gives tracks back, wherever animals could have been exchanged, by what each looks like;
+        needs `animals` and the video's pixels once more. ``none`` goes by places alone.
     """
 
     animals: int = 0
@@ -50,10 +55,17 @@ class Tracking:
     gap: int = 60
     motion: float = 0.5
     expect: str = "kalman"
+    identity: str = "none"
 
     def __post_init__(self) -> None:
         refuse_word("tracking.cost", self.cost, ("oks", "iou", "centroid"))
         refuse_word("tracking.expect", self.expect, ("velocity", "kalman", "flow"))
+        refuse_word("tracking.identity", self.identity, ("none", "appearance"))
+        if self.identity == "appearance" and self.animals < 2:
+            raise StudyError(
+                f'"appearance" for {self.animals} animals', place="settings.tracking.identity",
+                fix="say in tracking.animals how many there are, at least 2",
+            )  # fmt: skip
         refuse_outside("tracking.reach", self.reach, 0.01, 100)
         refuse_outside("tracking.motion", self.motion, 0, 1)
 
@@ -79,15 +91,17 @@ class Tracker:
         self.ended: list[Track] = []
         self.length = 0.0
         self.flow = Flow() if settings.expect == "flow" else None
+        self.looks = Appearance(settings.animals) if settings.identity == "appearance" else None
 
     def update(
         self, frame: int, points: np.ndarray, scores: np.ndarray, picture: np.ndarray | None = None
     ) -> np.ndarray:
-        """The track of each animal (animals, nodes, 2) of the next frame; -1 for those beyond the known number.
+        """The number of each animal (animals, nodes, 2) of the next frame, for `joined`; -1 for those beyond the known
+        number of animals.
 
         Parameters
         ----------
-        picture : the frame, uint8 (height, width), for optical flow; every frame has to be given then.
+        picture : the frame, uint8 (height, width[, 3]), for optical flow and looks; every frame has to be given then.
         """
         self._carry(picture)
         numbers = np.full(len(points), -1, dtype=np.int32)
@@ -111,7 +125,16 @@ class Tracker:
             full = self.settings.animals and len(self.tracks) >= self.settings.animals
             if numbers[index] < 0 and not full:
                 numbers[index] = self._begin(frame, points[index])
-        return numbers
+        if self.looks is None:
+            return numbers
+        waiting = [track.expected(frame) for track in self.tracks if track.last < frame]
+        lost = np.stack(waiting) if waiting else np.empty((0, *points.shape[1:]))
+        return self.looks.cut(frame, points, numbers, lost, max(self.length, 1.0), picture)
+
+    @property
+    def wants_pictures(self) -> bool:
+        """Whether `update` has to be given the frames' pixels."""
+        return self.flow is not None or self.looks is not None
 
     def _cost(self, frame: int, points: np.ndarray) -> np.ndarray:
         """(tracks, animals); `FORBIDDEN` where an animal is out of a track's reach."""
@@ -136,6 +159,8 @@ class Tracker:
         if self.flow is None:
             return
         at = [track.points if track.carried is None else track.carried for track in self.tracks]
+        if picture is not None and picture.ndim == 3:
+            picture = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
         moved = self.flow.carried(picture, np.stack(at) if at else np.empty((0, 1, 2)))
         for track, points in zip(self.tracks, moved, strict=True):
             track.carried = points
@@ -146,7 +171,13 @@ class Tracker:
         return number
 
     def joined(self) -> np.ndarray:
-        """For each track the number it gets once gaps are closed: tracks joined end to beginning, cheapest first."""
+        """For each number that `update` gave, the animal's in the end: gaps are closed, and where looks are gone by,
+        every animal has its own."""
+        numbers = self._without_gaps()
+        return numbers if self.looks is None else self.looks.resolved(numbers)
+
+    def _without_gaps(self) -> np.ndarray:
+        """(tracks,) numbers once tracks are joined end to beginning, cheapest first."""
         every = sorted([*self.ended, *self.tracks], key=lambda track: track.number)
         length = max(self.length, 1.0)
         births = sorted(every, key=lambda track: track.first)
@@ -208,12 +239,12 @@ def track_tables(
 
     Parameters
     ----------
-    film : where the tables' frames are from; needed for optical flow.
+    film : where the tables' frames are from; needed for optical flow and looks.
     """
     tracker = Tracker(settings)
 
     def follow() -> Iterator[PoseTable]:
-        pictures = film.stream(0, grey=True) if film is not None and tracker.flow is not None else None
+        pictures = film.stream(0, grey=tracker.looks is None) if film is not None and tracker.wants_pictures else None
         for table in tables:
             for frame, rows in table.by_frame():
                 picture = next(pictures, (frame, None))[1] if pictures is not None else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from scipy.optimize import linear_sum_assignment
 
 from ethomorph.core.errors import MissingPart
 from ethomorph.core.metric import Metric
+from ethomorph.formats.video import Film
 from ethomorph.keypoints.pose.data import LabelledFrame
 from ethomorph.keypoints.pose.frames import ScoredFrame
 from ethomorph.keypoints.pose.oks import lengths
@@ -84,12 +85,16 @@ def identity_score(frames: Sequence[ScoredFrame], tables: Sequence[np.ndarray], 
 
 
 def follow_stretches(
-    rows: Sequence[ScoredFrame], frames: Sequence[LabelledFrame], settings: Tracking
+    rows: Sequence[ScoredFrame], frames: Sequence[LabelledFrame], settings: Tracking, films: Sequence[Film] = ()
 ) -> list[ScoredFrame]:
     """Rows whose predictions have been followed, stretch by stretch of frames that come one after the other.
 
     Animals and tracks of different stretches are different; frames that stand alone are left out, since nothing can be
     followed there.
+
+    Parameters
+    ----------
+    films : the frames' videos, for optical flow and looks; without them animals are followed by places alone.
     """
     stretches: list[list[int]] = []
     for i in sorted(range(len(frames)), key=lambda i: (frames[i].video, frames[i].frame)):
@@ -102,15 +107,23 @@ def follow_stretches(
     for number, stretch in enumerate(stretches):
         if len(stretch) < 2:
             continue
-        tracker = Tracker(settings)
-        tracks = [tracker.update(frames[i].frame, rows[i].found, rows[i].scores) for i in stretch]
+        tracker, first = Tracker(settings), frames[stretch[0]]
+        pictures: Iterable[np.ndarray | None] = (None for _ in stretch)
+        if films and tracker.wants_pictures:
+            stop = first.frame + len(stretch)
+            pictures = (p for _, p in films[first.video].stream(first.frame, stop, grey=tracker.looks is None))
+        tracks = [
+            tracker.update(frames[i].frame, rows[i].found, rows[i].scores, picture)
+            for i, picture in zip(stretch, pictures, strict=True)
+        ]
         joined = tracker.joined()
         for i, mine in zip(stretch, tracks, strict=True):
             kept = np.flatnonzero(mine >= 0)
             found.append(
                 replace(
                     rows[i], tracks=[f"{number}:{name}" for name in rows[i].tracks], predicted=rows[i].found[kept],
-                    scores=rows[i].scores[kept], predicted_tracks=[f"{number}:{joined[n]}" for n in mine[kept]],
+                    scores=rows[i].scores[kept],
+                    predicted_tracks=[f"{number}:{joined[n]}" if joined[n] >= 0 else "" for n in mine[kept]],
                 )
             )  # fmt: skip
     return found

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ethomorph.keypoints.pose.augment import draw_about, vary_brightness, view
+from ethomorph.keypoints.pose.data import centre_of, channels_first
 from ethomorph.keypoints.pose.decode import FoundPose, many_peaks
 from ethomorph.keypoints.pose.grouping import group
 from ethomorph.keypoints.pose.heads import Fields, Head
@@ -14,6 +16,10 @@ from ethomorph.keypoints.pose.pipelines.single_instance import whole_view
 from ethomorph.keypoints.pose.settings import Augmentation
 
 NETWORK = "bottom_up"
+ASIDE = 0.35
+"""How far an animal stands beside the middle of a training window at most, as a share of its side."""
+ELSEWHERE = 0.1
+"""Share of training windows at any place of the frame: what is no animal is learned there."""
 
 
 class BottomUp(Pipeline):
@@ -29,7 +35,20 @@ class BottomUp(Pipeline):
         return {NETWORK: made}
 
     def view(self, rng: np.random.Generator, picture: np.ndarray, points: np.ndarray, vary: Augmentation) -> View:
-        return {NETWORK: whole_view(self, rng, picture, points, vary, self.canvas())}
+        if not self.settings.data.window_px or vary == Augmentation.none():
+            return {NETWORK: whole_view(self, rng, picture, points, vary, self.canvas())}
+        return {NETWORK: self.window_view(rng, picture, points, vary, self.settings.data.window_px)}
+
+    def window_view(
+        self, rng: np.random.Generator, picture: np.ndarray, points: np.ndarray, vary: Augmentation, side: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """A square near one of the animals, with all that it holds; some squares lie anywhere."""
+        middle = rng.uniform(0, 1, 2) * picture.shape[1::-1]
+        if len(points) and rng.random() >= ELSEWHERE:
+            middle = centre_of(points[rng.integers(len(points))], self.anchor) + rng.uniform(-ASIDE, ASIDE, 2) * side
+        matrix, flips = draw_about(rng, vary, (middle[0], middle[1]), ((side - 1) / 2, (side - 1) / 2))
+        shown, moved = view(picture, points, matrix, flips, (side, side), self.scheme)
+        return channels_first(vary_brightness(rng, shown, vary)), moved
 
     def find(self, run: Run, pictures: Sequence[np.ndarray]) -> list[list[FoundPose]]:
         maps, *fields = run(NETWORK, batch_of(pictures, self.settings.model.max_stride))
