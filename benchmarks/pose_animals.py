@@ -48,7 +48,7 @@ filters = {filters}
 input_scale = {scale}
 window_px = {window}
 [task.t.settings.heads]
-centroid_scale = 0.25
+centroid_scale = {centroid_scale}
 output_stride = {stride}
 centroid_stride = {stride}
 field_sigma_px = 8
@@ -62,6 +62,7 @@ steps_an_epoch = {steps}
 judged = 24
 [task.t.settings.tracking]
 animals = {animals}
+identity = "{identity}"
 """
 FLIES: dict[str, dict[str, Any]] = {
     "top_down": {"scale": 0.5, "epochs": 16, "stride": 2, "flip": "horizontal"},
@@ -122,7 +123,7 @@ def flies(work: Path, method: str) -> dict[str, Any]:
     """Scores of the test part with tracks, and identity swaps over the whole clip."""
     settings = {"name": method, "by": "time", "test": 0.2, "validation": 0.2, "labels": DATA / "clip.slp"}
     settings |= {"images": DATA / "clip.mp4", "method": method, "filters": 24, "steps": 50, "animals": 2, "turn": 180}
-    settings["window"] = 0
+    settings |= {"window": 0, "centroid_scale": 0.25, "identity": "none"}
     run, spent = trained(work / f"flies_{method}", STUDY.format(**settings | FLIES[method]))
     out = run / "clip.slp"
     note = run / "clip.json"
@@ -182,6 +183,7 @@ def fish(work: Path) -> dict[str, Any]:
         ponds(folder)
     settings = {"name": "fish", "by": "video", "test": 0.125, "validation": 0.125, "labels": labels, "images": folder}
     settings |= {"method": "top_down", "filters": 24, "steps": 50, "animals": 5, "scale": 1.0, "window": 0}
+    settings |= {"centroid_scale": 0.5, "identity": "appearance"}
     settings |= {"turn": 180, "flip": "horizontal"}
     run, spent = trained(work / "fish", STUDY.format(**settings, epochs=30, stride=2))
     unseen = work / "unseen"
@@ -201,7 +203,8 @@ def mouse(work: Path) -> dict[str, Any]:
     video, study = MOUSE / "videos" / "test_vid.mp4", work / "mouse"
     settings = {"name": "mouse", "by": "block", "test": 0.2, "validation": 0.1, "labels": MOUSE / "CollectedData.csv"}
     settings |= {"images": MOUSE, "method": "single_instance", "filters": 24, "steps": 50, "animals": 1, "turn": 10}
-    text = STUDY.format(**settings, flip="none", scale=0.5, window=0, epochs=16, stride=2)
+    settings |= {"scale": 0.5, "window": 0, "centroid_scale": 0.5, "identity": "none"}
+    text = STUDY.format(**settings, flip="none", epochs=16, stride=2)
     run, spent = trained(study, text)
     note, out = run / "video.json", run / "video.slp"
     if not note.is_file():

@@ -31,10 +31,13 @@ def draw_animal(
     picture: np.ndarray, points: np.ndarray, scheme: Scheme, colour: tuple[int, int, int], *, size: float = 1.0,
     scores: np.ndarray | None = None,
 ) -> None:  # fmt: skip
-    """Draw one animal into an RGB picture in place: edges, then nodes with a dark rim; unsure nodes are hollow."""
+    """Draw one animal into an RGB picture in place: edges, then nodes with a dark rim; unsure nodes are hollow.
+
+    Where the skeleton has no edges, each node has a colour of its own instead: lines would be invented.
+    """
     seen = np.isfinite(points).all(1)
     line = max(1, round(1.6 * size))
-    for a, b in scheme.edges or scheme.tree():
+    for a, b in scheme.edges:
         if seen[a] and seen[b]:
             cv2.line(picture, _at(points[a]), _at(points[b]), (20, 20, 20), line + 2, cv2.LINE_AA, FINE)
             cv2.line(picture, _at(points[a]), _at(points[b]), colour, line, cv2.LINE_AA, FINE)
@@ -42,7 +45,8 @@ def draw_animal(
     for i in np.flatnonzero(seen):
         sure = scores is None or scores[i] >= 0.5
         cv2.circle(picture, _at(points[i]), radius + 2**FINE, (20, 20, 20), -1, cv2.LINE_AA, FINE)
-        cv2.circle(picture, _at(points[i]), radius, colour if sure else (250, 250, 250), -1, cv2.LINE_AA, FINE)
+        own = colour if scheme.edges else colour_of(int(i))
+        cv2.circle(picture, _at(points[i]), radius, own if sure else (250, 250, 250), -1, cv2.LINE_AA, FINE)
 
 
 def draw_trail(
@@ -111,7 +115,7 @@ def draw_comparison(
 
     for number, animal in enumerate(predicted):
         at, colour = move(animal), colour_of(number)
-        for a, b in scheme.edges or scheme.tree():
+        for a, b in scheme.edges:
             if np.isfinite(at[[a, b]]).all():
                 cv2.line(canvas, _at(at[a]), _at(at[b]), colour, 1, cv2.LINE_AA, FINE)
         for point in at[np.isfinite(at).all(1)]:
