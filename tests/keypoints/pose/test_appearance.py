@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from ethomorph.core.errors import StudyError
-from ethomorph.keypoints.pose.appearance import Piece, give_back, is_apart, looks, reference, template_of
+from ethomorph.keypoints.pose.appearance import looks, template_of
+from ethomorph.keypoints.pose.pieces import Piece, give_back, is_apart, reference
 from ethomorph.keypoints.pose.track import Tracker, Tracking
 
 SHAPE = np.array([[18.0, 0.0], [6.0, 0.0], [-6.0, 0.0], [-18.0, 0.0]])

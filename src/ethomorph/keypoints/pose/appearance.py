@@ -7,70 +7,25 @@ each of them looks like. Animals that look alike are left as they were followed.
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
 
-from ethomorph.keypoints.pose.data import centre_of
+from ethomorph.keypoints.pose.pieces import LEAST, PART, Piece, give_back, is_apart, reference
 
 ALONG, MARGIN = 20, 0.12
 """Cells of a picture of an animal along its longer side, and what is seen beyond its nodes, as a share of that side."""
-TOUCH, LURK = 0.35, 1.5
-"""Two animals could be exchanged while nodes of theirs, or the expected place of one that is not found, are so near,
-in animal lengths."""
 KEPT = 3000
 """Pictures from which is learned how much one animal's looks vary."""
-LEAST = 5
-"""Frames of a piece from which its looks count."""
 INDEPENDENT = 10
 """Frames of a piece that count as independent at most: neighbouring ones say the same."""
-CONTINUITY, FORGET = 4.0, 10.0
-"""What it is worth, in nats, that a piece goes on where the one before it on its track ended; and the gap in frames
-over which this is forgotten."""
 ROUNDS = 3
 """Of learning looks from the pieces and giving these back."""
-PART = 25
-"""Frames of a piece that are compared with the next as many: both are the same animal without doubt."""
 AGREE, CHECKS = 0.8, 5
-"""Looks are believed where, of at least so many such pairs, this share look like the same animal."""
+"""Looks are believed where, of at least so many pairs of stretches that are one animal, this share look like one."""
 SURE = 1e9
 """Evidence, in nats, that the pieces from which looks are learned first are whose they are."""
-
-
-@dataclass
-class Piece:
-    """A stretch of a track within which its animal cannot have been exchanged.
-
-    Attributes
-    ----------
-    apart : whether it was away from all others.
-    before : the piece before it on its track, -1 for the first.
-    counts, sums : frames of each `PART` in which its looks were seen, and (values,) the sums of these.
-    """
-
-    track: int
-    first: int
-    last: int
-    apart: bool
-    before: int
-    counts: list[int] = field(default_factory=list)
-    sums: list[np.ndarray] = field(default_factory=list)
-
-    @property
-    def count(self) -> int:
-        """Frames in which its looks were seen."""
-        return sum(self.counts)
-
-    def see(self, values: np.ndarray) -> None:
-        """Take in its looks in one more frame."""
-        if not self.counts or self.counts[-1] == PART:
-            self.counts.append(0)
-            self.sums.append(np.zeros_like(values))
-        self.counts[-1] += 1
-        self.sums[-1] += values
 
 
 @dataclass
@@ -216,20 +171,6 @@ def distances_to(means: np.ndarray, centres: np.ndarray) -> np.ndarray:
     return (means**2).sum(1)[:, None] - 2 * means @ centres.T + (centres**2).sum(1)
 
 
-def is_apart(points: np.ndarray, waiting: np.ndarray, length: float) -> np.ndarray:
-    """(n,) whether no other animal, found or waited for, is near enough to be exchanged for it."""
-    apart = np.ones(len(points), dtype=bool)
-    middles = centre_of(points, None) if len(points) else np.empty((0, 2))
-    lost = centre_of(waiting, None) if len(waiting) else np.empty((0, 2))
-    for i in range(len(points)):
-        others = np.delete(points, i, axis=0)
-        gaps = np.linalg.norm(points[i][None, :, None] - others[:, None], axis=-1)
-        near = np.nanmin(gaps, initial=np.inf) < TOUCH * length
-        lurks = np.nanmin(np.linalg.norm(lost - middles[i], axis=-1), initial=np.inf) < LURK * length
-        apart[i] = not (near or lurks)
-    return apart
-
-
 def template_of(points: np.ndarray) -> np.ndarray:
     """(nodes,) complex: an animal's nodes with its longest direction along the real axis, in cells of a picture."""
     places = points[:, 0] + 1j * points[:, 1]
@@ -269,75 +210,3 @@ def looks(picture: np.ndarray, points: np.ndarray, template: np.ndarray) -> np.n
     )  # fmt: skip
     cells = cv2.resize(shown, (ALONG, across), interpolation=cv2.INTER_AREA)
     return np.append(cells.astype(np.float32).ravel(), np.float32(100 * np.log(abs(turn))))
-
-
-def reference(pieces: Sequence[Piece], animals: int) -> np.ndarray:
-    """(animals,) the pieces of the moment at which all animals are apart and the shortest of theirs is longest; empty
-    where there is none."""
-    best, chosen = LEAST - 1, np.empty(0, dtype=int)
-    active: list[int] = []
-    for i in sorted((i for i, p in enumerate(pieces) if p.apart), key=lambda i: pieces[i].first):
-        active = [j for j in active if pieces[j].last >= pieces[i].first] + [i]
-        if len(active) == animals and (shortest := min(pieces[j].count for j in active)) > best:
-            best, chosen = shortest, np.array(sorted(active, key=lambda j: pieces[j].track))
-    return chosen
-
-
-def overlapping(pieces: Sequence[Piece]) -> list[list[int]]:
-    """For each piece the others that share a frame with it."""
-    found: list[list[int]] = [[] for _ in pieces]
-    active: list[int] = []
-    for i in sorted(range(len(pieces)), key=lambda i: pieces[i].first):
-        active = [j for j in active if pieces[j].last >= pieces[i].first]
-        for j in active:
-            found[i].append(j)
-            found[j].append(i)
-        active.append(i)
-    return found
-
-
-def give_back(pieces: Sequence[Piece], evidence: np.ndarray, links: Sequence[tuple[int, int]]) -> np.ndarray:
-    """(pieces,) the animal of each piece: the surest first, and none twice in a frame; -1 where none is left.
-
-    Parameters
-    ----------
-    evidence : (pieces, animals) log-likelihood.
-    links : (piece, piece before it on its track): each makes the other's animal likelier by `CONTINUITY`.
-
-    Examples
-    --------
-    >>> pieces = [Piece(0, 0, 9, True, -1), Piece(1, 0, 9, True, -1), Piece(0, 12, 20, True, 0)]
-    >>> give_back(pieces, np.array([[5.0, 0.0], [1.0, 0.0], [0.0, 1.0]]), [(2, 0)]).tolist()
-    [0, 1, 0]
-    """
-    rivals, owner = overlapping(pieces), np.full(len(pieces), -1)
-    value = evidence.astype(float).copy()
-    near: list[list[tuple[int, float]]] = [[] for _ in pieces]
-    for a, b in links:
-        worth = CONTINUITY * float(np.exp(-(pieces[a].first - pieces[b].last - 1) / FORGET))
-        near[a].append((b, worth))
-        near[b].append((a, worth))
-
-    def margin(i: int) -> float:
-        first, *rest = np.sort(value[i])[::-1]
-        return float(first - rest[0]) if rest and np.isfinite(first) else 0.0
-
-    waiting = [(-margin(i), i) for i in range(len(pieces))]
-    heapq.heapify(waiting)
-    while waiting:
-        sure, i = heapq.heappop(waiting)
-        if owner[i] >= 0 or -sure != margin(i):
-            continue
-        animal = int(value[i].argmax())
-        if value[i, animal] == -np.inf:
-            continue
-        owner[i] = animal
-        for j in rivals[i]:
-            if owner[j] < 0 and value[j, animal] > -np.inf:
-                value[j, animal] = -np.inf
-                heapq.heappush(waiting, (-margin(j), j))
-        for j, worth in near[i]:
-            if owner[j] < 0:
-                value[j, animal] += worth
-                heapq.heappush(waiting, (-margin(j), j))
-    return owner
