@@ -113,7 +113,7 @@ def test_a_sleap_nn_profile_carries_over(tmp_path):
     settings = profile.settings
     assert (profile.method, profile.seed) == ("bottom_up", 42)
     assert (settings.model.filters, settings.model.filters_rate, settings.model.max_stride) == (24, 1.5, 32)
-    assert (settings.heads.field_sigma_px, settings.heads.field_stride, settings.heads.field_weight) == (75, 8, 0.5)
+    assert (settings.heads.field_sigma_px, settings.heads.field_stride, settings.heads.field_weight) == (75, 8, 2.0)
     assert settings.optimization.patience == 0 and settings.optimization.plateau_factor == 0.3
     vary = settings.augmentation
     assert vary.rotation_max_deg == 180 and vary.noise_sd == 0.02 and vary.brightness_max == 1

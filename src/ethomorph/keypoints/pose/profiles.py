@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ethomorph.core.errors import FormatError
-from ethomorph.keypoints.pose.settings import Augmentation, PoseSettings
+from ethomorph.keypoints.pose.settings import Augmentation, Heads, PoseSettings
 
 FULL_SCALE = 255.0
 """TensorFlow SLEAP varies pixels of 0..255, sleap-nn and this package of 0..1."""
@@ -204,11 +204,20 @@ def _heads(flat: dict[str, Any], prefix: str, head: str, profile: Profile, used:
         _take(flat, f"{prefix}.{inner}anchor_part", profile, "heads.anchor", str, used)
     _take(flat, f"{prefix}.pafs.sigma", profile, "heads.field_sigma_px", float, used)
     _take(flat, f"{prefix}.pafs.output_stride", profile, "heads.field_stride", int, used)
-    _take(flat, f"{prefix}.pafs.loss_weight", profile, "heads.field_weight", float, used)
+    _take(flat, f"{prefix}.pafs.loss_weight", profile, "heads.field_weight", field_weight, used)
     if head == "centroid":
         scale = profile.values.get("data", {}).pop("input_scale", None)
         if scale is not None:
             put(profile.values, "heads.centroid_scale", scale)
+
+
+def field_weight(weight: Any) -> float:
+    """A weight of SLEAP's squared error as one of our loss, which is scaled by the field's strength: 1 is the default.
+
+    >>> field_weight(0.5) / field_weight(1.0)
+    0.5
+    """
+    return float(weight) * Heads().field_weight
 
 
 def _tf_switches(flat: dict[str, Any], profile: Profile, used: set[str]) -> None:
