@@ -68,7 +68,7 @@ FLIES: dict[str, dict[str, Any]] = {
     "top_down": {"scale": 0.5, "epochs": 16, "stride": 2, "flip": "horizontal"},
     "bottom_up": {"scale": 0.5, "window": 192, "epochs": 24, "stride": 2, "flip": "horizontal"},
 }
-PONDS, POND_FRAMES, POND_STEP = 8, 30, 20
+PONDS, POND_FRAMES, POND_STEP = 16, 30, 20
 """Simulated recordings that fish are learned from, labelled frames of each, and frames between two of these."""
 UNSEEN = 1000
 """Seed of the pond that is tested, far from those of training."""
@@ -185,7 +185,7 @@ def fish(work: Path) -> dict[str, Any]:
     settings |= {"method": "top_down", "filters": 24, "steps": 50, "animals": 5, "scale": 1.0, "window": 0}
     settings |= {"centroid_scale": 0.5, "identity": "appearance"}
     settings |= {"turn": 180, "flip": "horizontal"}
-    run, spent = trained(work / "fish", STUDY.format(**settings, epochs=30, stride=2))
+    run, spent = trained(work / "fish", STUDY.format(**settings, epochs=45, stride=2))
     unseen = work / "unseen"
     if not (unseen / "poses.slp").is_file():
         unseen.mkdir(exist_ok=True)
