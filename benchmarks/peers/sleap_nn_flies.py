@@ -102,6 +102,7 @@ def find(files: Path, folder: Path, stages: list[str]) -> dict[str, Any]:
     )
     known = sleap_io.load_slp(str(files / "validation.slp"))
     told: dict[str, Any] = {"validation": {"all": heights(predictor.predict(known, peak_threshold=0.0))}}
+    told |= highest_maps(predictor, known)
     for stage in stages if len(stages) > 1 else []:
         alone = Predictor.from_model_paths(
             [str(folder / stage)], device="cpu", batch_size=BATCH, max_instances=ANIMALS,
@@ -115,6 +116,19 @@ def find(files: Path, folder: Path, stages: list[str]) -> dict[str, Any]:
     tracked = Predictor.retrack(found, TrackerConfig(candidates_method="local_queues", max_tracks=ANIMALS))
     tracked.save(str(folder / "test.slp"), embed=False, verbose=False)
     return told
+
+
+def highest_maps(predictor: Any, labels: Any) -> dict[str, float]:
+    """The highest value of any confidence map, and of any field where there are some; both are 1 where all is learned.
+
+    Bottom-up, a pose is only made where fields join its nodes, so that poses cannot tell how well nodes were learned.
+    """
+    made = predictor.predict(labels, make_labels=False, return_confmaps=True, return_pafs=True)
+    found = {
+        name: [float(maps.abs().max()) for one in made if (maps := getattr(one, key, None)) is not None]
+        for name, key in (("highest_map", "pred_confmaps"), ("highest_field", "pred_pafs"))
+    }
+    return {name: max(values) for name, values in found.items() if values}
 
 
 def heights(labels: Any) -> dict[str, float | int]:
