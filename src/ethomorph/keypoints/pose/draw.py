@@ -12,11 +12,14 @@ import numpy as np
 from ethomorph.core.files import atomic_path
 from ethomorph.formats.video import Film
 from ethomorph.keypoints.pose.data import Scheme
+from ethomorph.keypoints.pose.oks import lengths
 
 PALETTE = ((11, 170, 220), (240, 90, 100), (250, 185, 60), (80, 190, 120), (165, 115, 220), (160, 175, 190))
 """R, G, B of animals, apart for colour-blind eyes and bright enough for dark videos."""
 FINE = 4
 """Fractional bits of coordinates that OpenCV draws with."""
+RING = 0.06
+"""Radius of a node's mark in a comparison, in animal lengths."""
 
 
 def colour_of(number: int) -> tuple[int, int, int]:
@@ -104,11 +107,15 @@ def close_up(
 def draw_comparison(
     picture: np.ndarray, truth: np.ndarray, predicted: np.ndarray, scheme: Scheme, *, zoom: int = 480
 ) -> np.ndarray:
-    """Truth as rings and predictions as crosses joined to them, around the animals, enlarged to `zoom` px."""
+    """Truth as rings and predictions as crosses, around the animals, enlarged to `zoom` px; both are small enough for
+    the animals to be seen."""
     shown, corner = close_up(picture, np.concatenate([truth, predicted]))
     factor = zoom / max(1, max(shown.shape[:2]))
     canvas = cv2.resize(shown, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
     canvas = np.ascontiguousarray(canvas)
+    long = lengths(truth if len(truth) else predicted)
+    ring = float(np.clip(RING * factor * np.median(long), 2.5, 7)) if len(long) else 7.0
+    bold = 1 if ring < 4 else 2
 
     def move(points: np.ndarray) -> np.ndarray:
         return (points - corner + 0.5) * factor - 0.5
@@ -119,14 +126,15 @@ def draw_comparison(
             if np.isfinite(at[[a, b]]).all():
                 cv2.line(canvas, _at(at[a]), _at(at[b]), colour, 1, cv2.LINE_AA, FINE)
         for point in at[np.isfinite(at).all(1)]:
-            for dx, dy in ((5, 5), (5, -5)):
-                ends = point - (dx, dy), point + (dx, dy)
-                cv2.line(canvas, _at(ends[0]), _at(ends[1]), (20, 20, 20), 4, cv2.LINE_AA, FINE)
-                cv2.line(canvas, _at(ends[0]), _at(ends[1]), colour, 2, cv2.LINE_AA, FINE)
+            for arm in (np.array([0.7, 0.7]) * ring, np.array([0.7, -0.7]) * ring):
+                ends = _at(point - arm), _at(point + arm)
+                cv2.line(canvas, *ends, (20, 20, 20), 2 * bold, cv2.LINE_AA, FINE)
+                cv2.line(canvas, *ends, colour, bold, cv2.LINE_AA, FINE)
     for animal in truth:
         for point in move(animal)[np.isfinite(animal).all(1)]:
-            cv2.circle(canvas, _at(point), 7 << FINE, (20, 20, 20), 3, cv2.LINE_AA, FINE)
-            cv2.circle(canvas, _at(point), 7 << FINE, (255, 255, 255), 1, cv2.LINE_AA, FINE)
+            if bold > 1:
+                cv2.circle(canvas, _at(point), round(ring * 2**FINE), (20, 20, 20), 3, cv2.LINE_AA, FINE)
+            cv2.circle(canvas, _at(point), round(ring * 2**FINE), (255, 255, 255), 1, cv2.LINE_AA, FINE)
     return canvas
 
 
