@@ -101,15 +101,25 @@ def execute(arguments: list[str] | None = None) -> int:
     try:
         app(args=arguments, prog_name="ethomorph")
     except SystemExit as leaving:
+        if (stopped := _interruption(leaving)) is not None:
+            return _interrupted(stopped)
         return leaving.code if isinstance(leaving.code, int) else 0
-    except KeyboardInterrupt as stopped:
-        return _interrupted(stopped)
+    except KeyboardInterrupt as early:
+        return _interrupted(early)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
         return _explain(error)
     return 0
+
+
+def _interruption(leaving: SystemExit) -> KeyboardInterrupt | None:
+    """What stopped a command that typer left without a word."""
+    error: BaseException | None = leaving
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _interrupted(stopped: KeyboardInterrupt) -> int:
